@@ -1,0 +1,30 @@
+/** Jobs; HRESULTs are BITS' own (BG_E_*). */
+export const jobCodes = {
+  'job/not-found': { kind: 'fatal', text: 'there is no job {jobId}', hresult: 0x80200001 },
+  'job/invalid-state': { kind: 'fatal', text: '{action} is not allowed while the job is {state}', hresult: 0x80200002 },
+  'job/empty': { kind: 'fatal', text: 'the job has no files', hresult: 0x80200003 },
+  'job/no-error-information': {
+    kind: 'fatal',
+    text: 'error details exist only while the job is in error',
+    hresult: 0x8020000f,
+  },
+  'job/too-many-files': { kind: 'fatal', text: 'a job may have {limit} files', hresult: 0x80200051 },
+  'job/too-many-jobs': { kind: 'fatal', text: 'there may be {limit} jobs', hresult: 0x80200050 },
+  'job/string-too-long': { kind: 'fatal', text: '{name} may have {limit} characters', hresult: 0x80200021 },
+  'job/user-name-too-long': { kind: 'fatal', text: 'a user name may have {limit} characters', hresult: 0x80200025 },
+  'job/password-too-long': { kind: 'fatal', text: 'a password may have {limit} characters', hresult: 0x80200026 },
+  'job/invalid-argument': { kind: 'fatal', text: '{name}: {reason}', hresult: 0x80070057 },
+  'job/invalid-url': { kind: 'fatal', text: 'not a usable URL: {reason}', hresult: 0x80072ee5 },
+  'job/unsupported-scheme': { kind: 'fatal', text: 'the scheme {scheme} is not supported', hresult: 0x80072ee6 },
+  'job/invalid-auth-target': { kind: 'fatal', text: 'unknown authentication target {target}', hresult: 0x80200027 },
+  'job/invalid-auth-scheme': { kind: 'fatal', text: 'unknown authentication scheme {scheme}', hresult: 0x80200028 },
+  'job/invalid-credentials': { kind: 'fatal', text: 'malformed credentials: {reason}', hresult: 0x80200040 },
+  'job/invalid-proxy': { kind: 'fatal', text: 'malformed proxy settings: {reason}', hresult: 0x8020003f },
+  'job/account-not-available': {
+    kind: 'refused',
+    text: 'jobs of {account} cannot run on this agent',
+    hresult: 0x80070005,
+  },
+  'job/certificate-not-found': { kind: 'fatal', text: 'no such certificate in store {store}', hresult: 0x80092004 },
+  'job/uploads-not-supported': { kind: 'unsupported', text: 'upload jobs are not supported', hresult: 0x80004001 },
+} as const;
