@@ -1,0 +1,13 @@
+export { type DerElement, DerReader } from './der-reader.ts';
+export {
+  derBoolean,
+  derContext,
+  derElement,
+  derEnumerated,
+  derInteger,
+  derObjectIdentifier,
+  derOctetString,
+  derSequence,
+} from './der-writer.ts';
+export { decodeObjectIdentifier, encodeObjectIdentifier } from './object-identifier.ts';
+export { applicationTag, contextTag, derTags } from './tags.ts';
