@@ -12,6 +12,7 @@ export {
   carmineUrlClass,
   userAccountClass,
 } from './carmine-classes.ts';
+export { createDispatcher, type DispatcherOptions, type Providers } from './dispatcher.ts';
 export type { AuditEvent, CimDispatcher } from './dispatcher-types.ts';
 export type {
   CimClass,
@@ -26,6 +27,9 @@ export type {
   MethodResult,
   ObjectPath,
 } from './model.ts';
+export { writeMof } from './mof.ts';
+export { formatObjectPath, parseObjectPath, resolveKeys } from './object-path.ts';
+export { createProxy, type MachineProxy } from './proxy.ts';
 export {
   CimSchema,
   findByName,
@@ -36,3 +40,4 @@ export {
   returnValueElement,
 } from './schema.ts';
 export { checkValue, formatScalar, isInstance, parseScalar } from './values.ts';
+export { parseWql, type WqlConstant, type WqlExpression, type WqlOperator, type WqlQuery } from './wql.ts';

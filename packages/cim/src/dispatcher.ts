@@ -1,0 +1,301 @@
+import type {
+  AccountDirectory,
+  CallOptions,
+  JobExtensions,
+  JobProvider,
+  UrlGroupExtensions,
+  UrlGroupProvider,
+} from '@carmine/core';
+import { CarmineError, isCarmineError } from '@carmine/errors';
+import { isAdministrator, nobody, type Token } from '@carmine/security';
+import type { ClassBinding, Values } from './binding.ts';
+import { bitsClientFileClass } from './bits-classes.ts';
+import type { AuditEvent, CimDispatcher } from './dispatcher-types.ts';
+import { bindAccounts, bindJobExtensions, bindUrlGroupExtensions } from './extension-bindings.ts';
+import { bindJobs } from './job-binding.ts';
+import type { CimClass, CimInstance, CimMethod, CimOperations, CimValue, MethodResult, ObjectPath } from './model.ts';
+import { formatObjectPath, resolveKeys } from './object-path.ts';
+import { CimSchema, findByName, inParameters, normaliseNamespace } from './schema.ts';
+import { bindUrlGroups } from './url-group-binding.ts';
+import { checkValue } from './values.ts';
+import { parseWql } from './wql.ts';
+import { checkQuery, keyEquality, matches, project } from './wql-match.ts';
+
+/** The provider interfaces that this machine has; a class whose provider is absent does not exist here. */
+export interface Providers {
+  readonly jobs?: JobProvider | undefined;
+  readonly jobExtensions?: JobExtensions | undefined;
+  readonly urlGroups?: UrlGroupProvider | undefined;
+  readonly urlGroupExtensions?: UrlGroupExtensions | undefined;
+  readonly accounts?: AccountDirectory | undefined;
+}
+
+export interface DispatcherOptions {
+  readonly providers: Providers;
+  /** Called once per call, after it; must not throw. */
+  readonly audit?: ((event: AuditEvent) => void) | undefined;
+}
+
+/** Serves CIM calls with provider interfaces, behind the access check. */
+export function createDispatcher(options: DispatcherOptions): CimDispatcher {
+  const bindings = bind(options.providers);
+  const embedded = options.providers.jobs === undefined ? [] : [bitsClientFileClass];
+  const schema = new CimSchema([...embedded, ...bindings.map((binding) => binding.cls)]);
+  const audit = options.audit ?? (() => {});
+  return {
+    schema,
+    mayManage: isAdministrator,
+    session: (token: Token = nobody) => new Session(schema, bindings, token, audit),
+  };
+}
+
+function bind(providers: Providers): readonly ClassBinding[] {
+  const bindings: ClassBinding[] = [];
+  if (providers.jobs !== undefined) bindings.push(bindJobs(providers.jobs));
+  if (providers.jobExtensions !== undefined) bindings.push(...bindJobExtensions(providers.jobExtensions));
+  if (providers.urlGroups !== undefined) bindings.push(bindUrlGroups(providers.urlGroups));
+  if (providers.urlGroupExtensions !== undefined) bindings.push(bindUrlGroupExtensions(providers.urlGroupExtensions));
+  if (providers.accounts !== undefined) bindings.push(bindAccounts(providers.accounts));
+  return bindings;
+}
+
+class Session implements CimOperations {
+  readonly #schema: CimSchema;
+  readonly #bindings: readonly ClassBinding[];
+  readonly #token: Token;
+  readonly #audit: (event: AuditEvent) => void;
+
+  constructor(schema: CimSchema, bindings: readonly ClassBinding[], token: Token, audit: (event: AuditEvent) => void) {
+    this.#schema = schema;
+    this.#bindings = bindings;
+    this.#token = token;
+    this.#audit = audit;
+  }
+
+  getInstance(path: ObjectPath, options: CallOptions = {}): Promise<CimInstance> {
+    return this.#call('GetInstance', path, async () => {
+      const { binding, cls } = this.#find(path.namespace, path.className);
+      if (binding.get === undefined) throw notSupported('Get', cls);
+      return toInstance(cls, await binding.get(resolveKeys(cls, path.keys), options));
+    });
+  }
+
+  async *enumerateInstances(
+    namespace: string,
+    className: string,
+    options: CallOptions = {},
+  ): AsyncIterable<CimInstance> {
+    const path = { namespace, className, keys: new Map() };
+    const { binding, cls } = await this.#call('EnumerateInstances', path, async () =>
+      this.#enumerable(namespace, className),
+    );
+    for await (const values of guarded(binding.enumerate?.(options))) yield toInstance(cls, values);
+  }
+
+  async *executeQuery(namespace: string, query: string, options: CallOptions = {}): AsyncIterable<CimInstance> {
+    const path = { namespace, className: query, keys: new Map() };
+    const { binding, cls, parsed } = await this.#call('ExecuteQuery', path, async () => {
+      if (!this.#schema.hasNamespace(namespace))
+        throw new CarmineError('cim/invalid-namespace', { context: { namespace } });
+      const parsed = parseWql(query);
+      const found = this.#find(namespace, parsed.className);
+      checkQuery(found.cls, parsed);
+      if (found.binding.enumerate === undefined && keyEquality(found.cls, parsed) === undefined) {
+        throw notSupported('Enumerate', found.cls);
+      }
+      return { ...found, parsed };
+    });
+    const keys = keyEquality(cls, parsed);
+    const source =
+      keys !== undefined && binding.get !== undefined ? one(binding.get(keys, options)) : binding.enumerate?.(options);
+    for await (const values of guarded(source)) {
+      const instance = toInstance(cls, values);
+      // A key look-up matches by meaning (a prefix in another spelling, a GUID in another case), not by text.
+      if (keys !== undefined || matches(cls, parsed.where, instance)) yield project(cls, parsed, instance);
+    }
+  }
+
+  modifyInstance(
+    path: ObjectPath,
+    changes: ReadonlyMap<string, CimValue>,
+    options: CallOptions = {},
+  ): Promise<CimInstance> {
+    return this.#call('ModifyInstance', path, async () => {
+      const { binding, cls } = this.#find(path.namespace, path.className);
+      if (binding.modify === undefined || binding.get === undefined) throw notSupported('Put', cls);
+      const keys = resolveKeys(cls, path.keys);
+      await binding.modify(keys, writableChanges(cls, keys, changes), options);
+      return toInstance(cls, await binding.get(keys, options));
+    });
+  }
+
+  deleteInstance(path: ObjectPath, options: CallOptions = {}): Promise<void> {
+    return this.#call('DeleteInstance', path, async () => {
+      const { binding, cls } = this.#find(path.namespace, path.className);
+      if (binding.delete === undefined) throw notSupported('Delete', cls);
+      await binding.delete(resolveKeys(cls, path.keys), options);
+    });
+  }
+
+  invokeMethod(
+    path: ObjectPath,
+    methodName: string,
+    parameters: ReadonlyMap<string, CimValue>,
+    options: CallOptions = {},
+  ): Promise<MethodResult> {
+    return this.#call(
+      methodName,
+      path,
+      async () => {
+        const { binding, cls } = this.#find(path.namespace, path.className);
+        const method = findByName(cls.methods, methodName);
+        const run = method === undefined ? undefined : binding.methods[method.name];
+        if (method === undefined || run === undefined) {
+          throw new CarmineError('cim/invalid-method', { context: { className: cls.name, method: methodName } });
+        }
+        // A static method called on an instance runs all the same, as WMI does.
+        const keys = method.isStatic ? new Map<string, CimValue>() : resolveKeys(cls, path.keys);
+        // Whether the instance exists is part of "can the call be made"; everything after is the method's result.
+        if (!method.isStatic && binding.get !== undefined) await binding.get(keys, options);
+        const checked = checkParameters(method, parameters);
+        try {
+          return await run(keys, checked, options);
+        } catch (error) {
+          return failedMethod(method, error);
+        }
+      },
+      (done) => done.returnValue,
+    );
+  }
+
+  /** The one place where a caller is checked: before the class is looked up, whatever is asked. */
+  async #call<T>(
+    action: string,
+    path: ObjectPath,
+    work: () => Promise<T>,
+    resultOf: (done: T) => number = () => 0,
+  ): Promise<T> {
+    const record = (outcome: AuditEvent['outcome'], value: number) =>
+      this.#audit({ token: this.#token, action, object: formatObjectPath(path), outcome, result: value });
+    if (!isAdministrator(this.#token)) {
+      const denied = new CarmineError('auth/access-denied');
+      record('denied', denied.hresult ?? 0);
+      throw denied;
+    }
+    try {
+      const done = await work();
+      record(resultOf(done) >>> 31 === 1 ? 'failed' : 'allowed', resultOf(done));
+      return done;
+    } catch (thrown) {
+      const error = toCimError(thrown);
+      record('failed', error.hresult ?? 0);
+      throw error;
+    }
+  }
+
+  #find(namespace: string, className: string): { binding: ClassBinding; cls: CimClass } {
+    if (!this.#schema.hasNamespace(namespace))
+      throw new CarmineError('cim/invalid-namespace', { context: { namespace } });
+    const cls = this.#schema.findClass(namespace, className);
+    const binding = this.#bindings.find((candidate) => candidate.cls === cls);
+    if (cls === undefined) throw new CarmineError('cim/invalid-class', { context: { className } });
+    // A class that exists only embedded has no instances of its own.
+    return { cls, binding: binding ?? { cls, methods: {} } };
+  }
+
+  #enumerable(namespace: string, className: string): { binding: ClassBinding; cls: CimClass } {
+    const found = this.#find(namespace, className);
+    if (found.binding.enumerate === undefined) throw notSupported('Enumerate', found.cls);
+    return found;
+  }
+}
+
+/** Failures of a provider while it is being enumerated, as CIM errors; an object that is not there is no object. */
+async function* guarded(source: AsyncIterable<Values> | undefined): AsyncIterable<Values> {
+  if (source === undefined) return;
+  try {
+    yield* source;
+  } catch (error) {
+    if (isNotFound(error)) return;
+    throw toCimError(error);
+  }
+}
+
+async function* one(values: Promise<Values>): AsyncIterable<Values> {
+  yield await values;
+}
+
+function toInstance(cls: CimClass, values: Values): CimInstance {
+  return { namespace: normaliseNamespace(cls.namespace), className: cls.name, properties: values };
+}
+
+/**
+ * What of a Put is a change: read-only properties are ignored (DSP0226 R7.4-3 note; clients put whole instances back),
+ * a key that differs is refused, an unknown property too.
+ */
+function writableChanges(cls: CimClass, keys: Values, changes: ReadonlyMap<string, CimValue>): Values {
+  const writable = new Map<string, CimValue>();
+  for (const [name, value] of changes) {
+    const property = findByName(cls.properties, name);
+    if (property === undefined)
+      throw new CarmineError('cim/invalid-parameter', { context: { name, reason: 'no such property' } });
+    if (
+      property.key &&
+      value !== null &&
+      String(value).toLowerCase() !== String(keys.get(property.name)).toLowerCase()
+    ) {
+      throw new CarmineError('cim/key-changed', { context: { name } });
+    }
+    if (property.writable) writable.set(property.name, checkValue(property, value));
+  }
+  return writable;
+}
+
+/** In-parameters by canonical name; every one present, absent optional ones as null. */
+function checkParameters(method: CimMethod, given: ReadonlyMap<string, CimValue>): Values {
+  const expected = inParameters(method);
+  const checked = new Map<string, CimValue>(expected.map(({ name }) => [name, null]));
+  for (const [name, value] of given) {
+    const parameter = findByName(expected, name);
+    if (parameter === undefined) throw badParameters(method, `there is no parameter ${name}`);
+    checked.set(parameter.name, checkValue(parameter, value));
+  }
+  for (const parameter of expected) {
+    if (!parameter.optional && checked.get(parameter.name) === null)
+      throw badParameters(method, `${parameter.name} is required`);
+  }
+  return checked;
+}
+
+/** An engine failure is the method's return value, with NULL out-parameters; our own bugs and lost objects are faults. */
+function failedMethod(method: CimMethod, thrown: unknown): MethodResult {
+  const error = toCimError(thrown);
+  if (error.hresult === undefined || error.code.startsWith('cim/') || error.code.startsWith('internal/')) throw error;
+  const out = method.parameters.filter(({ direction }) => direction === 'out').map(({ name }) => [name, null] as const);
+  return { returnValue: error.hresult, out: new Map<string, CimValue>(out) };
+}
+
+function toCimError(thrown: unknown): CarmineError {
+  if (isNotFound(thrown))
+    return new CarmineError('cim/not-found', { context: { what: 'the instance' }, cause: thrown });
+  const error = CarmineError.from(thrown);
+  if (error.code !== 'internal/unexpected') return error;
+  // The cause stays for the log; the peer learns only that it was not his fault.
+  return new CarmineError('cim/failed', { context: { reason: 'internal error' }, cause: error });
+}
+
+function isNotFound(thrown: unknown): boolean {
+  return (
+    isCarmineError(thrown, 'job/not-found') ||
+    isCarmineError(thrown, 'url-group/not-found') ||
+    isCarmineError(thrown, 'cim/not-found')
+  );
+}
+
+function notSupported(operation: string, cls: CimClass): CarmineError {
+  return new CarmineError('cim/not-supported', { context: { operation, className: cls.name } });
+}
+
+function badParameters(method: CimMethod, reason: string): CarmineError {
+  return new CarmineError('cim/invalid-method-parameters', { context: { method: method.name, reason } });
+}

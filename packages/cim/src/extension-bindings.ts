@@ -1,0 +1,120 @@
+import {
+  type AccountDirectory,
+  type EndedJob,
+  type JobExtensions,
+  type JobFileDetails,
+  jobStates,
+  type UrlGroupExtensions,
+} from '@carmine/core';
+import { CarmineError } from '@carmine/errors';
+import { type ClassBinding, integer, optionalBoolean, optionalText, text, type Values } from './binding.ts';
+import { carmineEndedJobClass, carmineJobFileClass, carmineUrlClass, userAccountClass } from './carmine-classes.ts';
+import type { CimValue } from './model.ts';
+
+/** Serves CarmineEndedJob and CarmineJobFile. */
+export function bindJobExtensions(jobs: JobExtensions): ClassBinding[] {
+  return [
+    {
+      cls: carmineEndedJobClass,
+      async get(keys, options) {
+        const wanted = text(keys, 'JobId').toUpperCase();
+        for await (const job of jobs.listEndedJobs(options))
+          if (job.jobId.toUpperCase() === wanted) return endedToValues(job);
+        throw new CarmineError('job/not-found', { context: { jobId: wanted } });
+      },
+      async *enumerate(options) {
+        for await (const job of jobs.listEndedJobs(options)) yield endedToValues(job);
+      },
+      methods: {},
+    },
+    {
+      cls: carmineJobFileClass,
+      async get(keys, options) {
+        return fileToValues(await jobs.getFileDetails(text(keys, 'JobId'), integer(keys, 'FileIndex'), options));
+      },
+      modify: (keys, changes, options) =>
+        jobs.modifyFileDetails(
+          text(keys, 'JobId'),
+          integer(keys, 'FileIndex'),
+          {
+            // NULL is a value here: it takes the expectation back.
+            expectedSha256: changes.has('ExpectedSha256')
+              ? (optionalText(changes, 'ExpectedSha256') ?? null)
+              : undefined,
+            computeSha256: optionalBoolean(changes, 'ComputeSha256'),
+          },
+          options,
+        ),
+      methods: {},
+    },
+  ];
+}
+
+/** Serves CarmineUrl. */
+export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding {
+  return {
+    cls: carmineUrlClass,
+    async get(keys, options) {
+      const url = await groups.getUrlDetails(text(keys, 'UrlGroup'), text(keys, 'UrlSuffix'), options);
+      return new Map<string, CimValue>([
+        ['UrlGroup', url.urlGroup],
+        ['UrlSuffix', url.urlSuffix],
+        ['Length', url.length],
+        ['Sha256', url.sha256],
+      ]);
+    },
+    methods: {},
+  };
+}
+
+/** Serves Win32_UserAccount, look-up by key only: it is a translation of names, not a list of accounts. */
+export function bindAccounts(accounts: AccountDirectory): ClassBinding {
+  return {
+    cls: userAccountClass,
+    async get(keys, options) {
+      const domain = text(keys, 'Domain');
+      const name = text(keys, 'Name');
+      const account = await accounts.lookUpAccount(
+        domain === '' || domain === '.' ? name : `${domain}\\${name}`,
+        options,
+      );
+      return new Map([
+        ['Domain', account.domain],
+        ['Name', account.name],
+        ['SID', account.sid],
+      ]);
+    },
+    methods: {},
+  };
+}
+
+function endedToValues(job: EndedJob): Values {
+  return new Map<string, CimValue>([
+    ['JobId', job.jobId],
+    ['DisplayName', job.displayName],
+    ['Description', job.description],
+    ['State', jobStates.indexOf(job.state)],
+    ['Owner', job.owner],
+    ['FilesTotal', job.filesTotal],
+    ['FilesTransferred', job.filesTransferred],
+    ['BytesTotal', job.bytesTotal],
+    ['BytesTransferred', job.bytesTransferred],
+    ['JobCreationTime', job.jobCreationTime],
+    ['EndTime', job.endTime],
+    ['Reason', job.reason],
+    ['LastError', job.lastError],
+  ]);
+}
+
+function fileToValues(file: JobFileDetails): Values {
+  return new Map<string, CimValue>([
+    ['JobId', file.jobId],
+    ['FileIndex', file.fileIndex],
+    ['Sha256', file.sha256],
+    ['ExpectedSha256', file.expectedSha256],
+    ['ComputeSha256', file.computeSha256],
+    ['Phase', file.phase],
+    ['WaitReason', file.waitReason],
+    ['NextAttempt', file.nextAttempt],
+  ]);
+}

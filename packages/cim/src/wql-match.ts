@@ -1,0 +1,165 @@
+import { CarmineError } from '@carmine/errors';
+import type { CimClass, CimInstance, CimProperty, CimValue } from './model.ts';
+import { findByName } from './schema.ts';
+import { parseScalar } from './values.ts';
+import type { WqlConstant, WqlExpression, WqlQuery } from './wql.ts';
+
+/** Throws `cim/invalid-query` when the query names a property that the class has not. */
+export function checkQuery(cls: CimClass, query: WqlQuery): void {
+  for (const name of query.properties ?? []) propertyOf(cls, name);
+  if (query.where !== undefined) walk(query.where, (name) => propertyOf(cls, name));
+}
+
+/**
+ * The single key value that a query asks for (`WHERE Key = value`), so that a provider need not be enumerated;
+ * undefined when it asks for anything else.
+ */
+export function keyEquality(cls: CimClass, query: WqlQuery): ReadonlyMap<string, CimValue> | undefined {
+  const keys = cls.properties.filter((property) => property.key);
+  const [key] = keys;
+  const { where } = query;
+  if (keys.length !== 1 || key === undefined || where?.kind !== 'compare' || where.operator !== '=') return undefined;
+  if (where.property.toLowerCase() !== key.name.toLowerCase() || typeof where.value !== 'string') return undefined;
+  return new Map([[key.name, where.value]]);
+}
+
+/** Whether the instance satisfies the WHERE clause. NULL satisfies only IS NULL and its negations (three-valued logic folded to false). */
+export function matches(cls: CimClass, expression: WqlExpression | undefined, instance: CimInstance): boolean {
+  if (expression === undefined) return true;
+  switch (expression.kind) {
+    case 'and':
+      return expression.terms.every((term) => matches(cls, term, instance));
+    case 'or':
+      return expression.terms.some((term) => matches(cls, term, instance));
+    case 'not':
+      return !matches(cls, expression.term, instance);
+    case 'compare':
+      return compare(cls, expression, instance);
+  }
+}
+
+/** The instance with the selected properties only, in schema order. */
+export function project(cls: CimClass, query: WqlQuery, instance: CimInstance): CimInstance {
+  if (query.properties === undefined) return instance;
+  const wanted = new Set(query.properties.map((name) => propertyOf(cls, name).name));
+  return { ...instance, properties: new Map([...instance.properties].filter(([name]) => wanted.has(name))) };
+}
+
+function compare(
+  cls: CimClass,
+  expression: Extract<WqlExpression, { kind: 'compare' }>,
+  instance: CimInstance,
+): boolean {
+  const { operator, value } = expression;
+  if (operator === 'isa') return typeof value === 'string' && value.toLowerCase() === instance.className.toLowerCase();
+  const property = propertyOf(cls, expression.property);
+  const actual = instance.properties.get(property.name) ?? null;
+  if (value === null || actual === null) {
+    if (operator === '=') return value === actual;
+    return operator === '<>' && value !== actual;
+  }
+  if (operator === 'like') return typeof value === 'string' && typeof actual === 'string' && like(value, actual);
+  const order = compareValues(property, actual, value);
+  switch (operator) {
+    case '=':
+      return order === 0;
+    case '<>':
+      return order !== 0;
+    case '<':
+      return order < 0;
+    case '<=':
+      return order <= 0;
+    case '>':
+      return order > 0;
+    case '>=':
+      return order >= 0;
+  }
+}
+
+/** Strings compare case-insensitively, as WMI does; numbers and booleans by value. */
+function compareValues(property: CimProperty, actual: CimValue, constant: Exclude<WqlConstant, null>): number {
+  if (property.array || property.type === 'object') throw invalid(`${property.name} cannot be compared`);
+  const typed = typeof constant === 'string' && property.type !== 'string' ? parseScalar(property, constant) : constant;
+  if (typeof actual === 'string' && typeof typed === 'string') {
+    const [a, b] = [actual.toLowerCase(), typed.toLowerCase()];
+    return a < b ? -1 : a > b ? 1 : 0;
+  }
+  if (typeof actual === 'boolean' || typeof typed === 'boolean') return Number(actual) - Number(typed);
+  if (typeof actual === 'string' || typeof typed === 'string')
+    throw invalid(`${property.name} is not comparable with that constant`);
+  const [a, b] = [actual as number | bigint, typed as number | bigint];
+  // Mixed comparison of number and bigint is exact in JavaScript.
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * LIKE of WQL: `%` any text, `_` any character, `[a-f]` and `[^a-f]` sets. Matched without backtracking beyond the
+ * last `%`, so that no pattern is slow.
+ */
+function like(pattern: string, text: string): boolean {
+  const parts = likeParts(pattern.toLowerCase());
+  const subject = [...text.toLowerCase()];
+  let p = 0;
+  let s = 0;
+  let star = -1;
+  let resume = 0;
+  while (s < subject.length) {
+    const part = parts[p];
+    if (part === 'any') {
+      star = p++;
+      resume = s;
+    } else if (part?.(subject[s] ?? '')) {
+      p++;
+      s++;
+    } else if (star >= 0) {
+      p = star + 1;
+      s = ++resume;
+    } else return false;
+  }
+  while (parts[p] === 'any') p++;
+  return p === parts.length;
+}
+
+type LikePart = 'any' | ((character: string) => boolean);
+
+function likeParts(pattern: string): LikePart[] {
+  const parts: LikePart[] = [];
+  const expression = /\[(\^?)([^\]]+)\]|(%)|(_)|([\s\S])/gu;
+  for (const [, negated, set, any, one, literal] of pattern.matchAll(expression)) {
+    if (any !== undefined) parts.push('any');
+    else if (one !== undefined) parts.push(() => true);
+    else if (set !== undefined) parts.push((character) => inSet(set, character) !== (negated === '^'));
+    else parts.push((character) => character === literal);
+  }
+  return parts;
+}
+
+function inSet(set: string, character: string): boolean {
+  const items = [...set];
+  for (let i = 0; i < items.length; i++) {
+    const low = items[i] ?? '';
+    const high = items[i + 2];
+    if (items[i + 1] === '-' && high !== undefined) {
+      if (character >= low && character <= high) return true;
+      i += 2;
+    } else if (character === low) return true;
+  }
+  return false;
+}
+
+function walk(expression: WqlExpression, visit: (property: string) => void): void {
+  if (expression.kind === 'compare') {
+    if (expression.operator !== 'isa') visit(expression.property);
+  } else if (expression.kind === 'not') walk(expression.term, visit);
+  else for (const term of expression.terms) walk(term, visit);
+}
+
+function propertyOf(cls: CimClass, name: string): CimProperty {
+  const property = findByName(cls.properties, name);
+  if (property === undefined) throw invalid(`class ${cls.name} has no property ${name}`);
+  return property;
+}
+
+function invalid(reason: string): CarmineError {
+  return new CarmineError('cim/invalid-query', { context: { reason, position: 1 } });
+}

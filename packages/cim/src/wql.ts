@@ -1,0 +1,224 @@
+import { CarmineError } from '@carmine/errors';
+
+/**
+ * WQL data queries, [MS-WMI] 2.2.1.1, the part that selects instances:
+ *
+ *     query      = "SELECT" ( "*" | name *( "," name ) ) "FROM" name [ "WHERE" expression ]
+ *     expression = and *( "OR" and )           and = not *( "AND" not )
+ *     not        = "NOT" not | "(" expression ")" | comparison
+ *     comparison = name operator constant | constant operator name | name "IS" [ "NOT" ] "NULL"
+ *                | name "ISA" string           operator = "=" | "<>" | "!=" | "<" | "<=" | ">" | ">=" | "LIKE"
+ *     constant   = string | number | "TRUE" | "FALSE" | "NULL"
+ *
+ * Keywords and names match case-insensitively; strings stand in `'` or `"` with `\` escapes. Depth and length are
+ * bounded. Errors are `cim/invalid-query` with the position from 1.
+ */
+export interface WqlQuery {
+  /** Undefined: all (`*`). */
+  readonly properties: readonly string[] | undefined;
+  readonly className: string;
+  readonly where: WqlExpression | undefined;
+}
+
+export type WqlOperator = '=' | '<>' | '<' | '<=' | '>' | '>=' | 'like' | 'isa';
+export type WqlConstant = string | bigint | number | boolean | null;
+export type WqlExpression =
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly WqlExpression[] }
+  | { readonly kind: 'not'; readonly term: WqlExpression }
+  | {
+      readonly kind: 'compare';
+      readonly property: string;
+      readonly operator: WqlOperator;
+      readonly value: WqlConstant;
+    };
+
+export function parseWql(text: string): WqlQuery {
+  if (text.length > maximumLength) throw invalid(`longer than ${maximumLength} characters`, maximumLength);
+  return new Parser(tokenise(text), text.length).query();
+}
+
+type Token = {
+  readonly kind: 'word' | 'string' | 'number' | 'symbol' | 'end';
+  readonly text: string;
+  readonly at: number;
+};
+
+function tokenise(text: string): Token[] {
+  const tokens: Token[] = [];
+  const pattern =
+    /\s*(?:([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(<>|!=|<=|>=|[=<>(),*]))/sy;
+  let end = 0;
+  while (text.slice(end).trim() !== '') {
+    pattern.lastIndex = end;
+    const match = pattern.exec(text);
+    if (match === null) throw invalid('unexpected character', end + (/^\s*/.exec(text.slice(end))?.[0].length ?? 0));
+    const [whole, word, string, number, symbol] = match;
+    const at = pattern.lastIndex - whole.trimStart().length;
+    if (word !== undefined) tokens.push({ kind: 'word', text: word, at });
+    else if (string !== undefined)
+      tokens.push({ kind: 'string', text: string.slice(1, -1).replace(/\\(.)/gs, '$1'), at });
+    else if (number !== undefined) tokens.push({ kind: 'number', text: number, at });
+    else tokens.push({ kind: 'symbol', text: symbol ?? '', at });
+    end = pattern.lastIndex;
+  }
+  return tokens;
+}
+
+class Parser {
+  readonly #tokens: readonly Token[];
+  readonly #end: Token;
+  #next = 0;
+  #depth = 0;
+
+  constructor(tokens: readonly Token[], length: number) {
+    this.#tokens = tokens;
+    this.#end = { kind: 'end', text: '', at: length };
+  }
+
+  query(): WqlQuery {
+    this.#keyword('select');
+    const properties = this.#symbol('*') ? undefined : this.#names();
+    this.#keyword('from');
+    const className = this.#name('a class name');
+    const where = this.#isKeyword('where') ? this.#whereClause() : undefined;
+    if (this.#peek().kind !== 'end') throw invalid('unexpected text after the query', this.#peek().at);
+    return { properties, className, where };
+  }
+
+  #whereClause(): WqlExpression {
+    this.#next++;
+    return this.#or();
+  }
+
+  #names(): string[] {
+    const names = [this.#name('a property name or *')];
+    while (this.#symbol(',')) names.push(this.#name('a property name'));
+    return names;
+  }
+
+  #or(): WqlExpression {
+    if (++this.#depth > maximumDepth) throw invalid('nested too deeply', this.#peek().at);
+    const terms = [this.#and()];
+    while (this.#takeKeyword('or')) terms.push(this.#and());
+    this.#depth--;
+    return terms.length === 1 ? terms[0]! : { kind: 'or', terms };
+  }
+
+  #and(): WqlExpression {
+    const terms = [this.#not()];
+    while (this.#takeKeyword('and')) terms.push(this.#not());
+    return terms.length === 1 ? terms[0]! : { kind: 'and', terms };
+  }
+
+  #not(): WqlExpression {
+    if (this.#takeKeyword('not')) {
+      if (++this.#depth > maximumDepth) throw invalid('nested too deeply', this.#peek().at);
+      const term = this.#not();
+      this.#depth--;
+      return { kind: 'not', term };
+    }
+    if (this.#symbol('(')) {
+      const inner = this.#or();
+      if (!this.#symbol(')')) throw invalid('expected )', this.#peek().at);
+      return inner;
+    }
+    return this.#comparison();
+  }
+
+  #comparison(): WqlExpression {
+    const first = this.#peek();
+    if (first.kind === 'word' && !isConstantWord(first.text)) {
+      const property = this.#name('a property name');
+      if (this.#takeKeyword('is')) {
+        const operator = this.#takeKeyword('not') ? '<>' : '=';
+        this.#keyword('null');
+        return { kind: 'compare', property, operator, value: null };
+      }
+      const operator = this.#operator();
+      return { kind: 'compare', property, operator, value: this.#constant() };
+    }
+    const value = this.#constant();
+    const operator = mirrored[this.#operator()];
+    if (operator === undefined) throw invalid('this operator needs the property on its left', this.#peek().at);
+    return { kind: 'compare', property: this.#name('a property name'), operator, value };
+  }
+
+  #operator(): WqlOperator {
+    const token = this.#take();
+    const text = token.text.toLowerCase() === '!=' ? '<>' : token.text.toLowerCase();
+    if (token.kind === 'string' || !(operators as readonly string[]).includes(text))
+      throw invalid('expected an operator', token.at);
+    return text as WqlOperator;
+  }
+
+  #constant(): WqlConstant {
+    const token = this.#take();
+    const lower = token.text.toLowerCase();
+    if (token.kind === 'string') return token.text;
+    if (token.kind === 'number')
+      return /^[+-]?\d+$/.test(token.text) ? BigInt(token.text.replace(/^\+/, '')) : Number(token.text);
+    if (token.kind === 'word' && isConstantWord(lower)) return lower === 'null' ? null : lower === 'true';
+    throw invalid('expected a constant', token.at);
+  }
+
+  #name(what: string): string {
+    const token = this.#take();
+    if (token.kind !== 'word') throw invalid(`expected ${what}`, token.at);
+    return token.text;
+  }
+
+  #keyword(word: string): void {
+    if (!this.#takeKeyword(word)) throw invalid(`expected ${word.toUpperCase()}`, this.#peek().at);
+  }
+
+  #takeKeyword(word: string): boolean {
+    if (!this.#isKeyword(word)) return false;
+    this.#next++;
+    return true;
+  }
+
+  #isKeyword(word: string): boolean {
+    const token = this.#peek();
+    return token.kind === 'word' && token.text.toLowerCase() === word;
+  }
+
+  #symbol(text: string): boolean {
+    const token = this.#peek();
+    if (token.kind !== 'symbol' || token.text !== text) return false;
+    this.#next++;
+    return true;
+  }
+
+  #peek(): Token {
+    return this.#tokens[this.#next] ?? this.#end;
+  }
+
+  #take(): Token {
+    const token = this.#peek();
+    this.#next++;
+    return token;
+  }
+}
+
+function isConstantWord(text: string): boolean {
+  return /^(true|false|null)$/i.test(text);
+}
+
+function invalid(reason: string, at: number): CarmineError {
+  return new CarmineError('cim/invalid-query', { context: { reason, position: at + 1 } });
+}
+
+const operators = ['=', '<>', '<', '<=', '>', '>=', 'like', 'isa'] as const satisfies readonly WqlOperator[];
+
+/** The operator with its sides exchanged. */
+const mirrored: Partial<Record<WqlOperator, WqlOperator>> = {
+  '=': '=',
+  '<>': '<>',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+};
+
+const maximumLength = 16_384;
+const maximumDepth = 64;
