@@ -1,0 +1,231 @@
+import { CarmineError } from '@carmine/errors';
+import { checkLocalPath } from './destination-path.ts';
+import type { Disk, DiskDirectory } from './disk.ts';
+import { diskError } from './disk-errors.ts';
+import { parseHttpDate } from './http-date.ts';
+import type { JournalState } from './journal.ts';
+import { JournalFile } from './journal-file.ts';
+import type { PlannerPhase } from './planner-types.ts';
+import type { ReceiverFactory } from './receiver.ts';
+import { type RunOptions, type RunPlatform, runTransfer, type TransferRun } from './transfer-run.ts';
+
+/** What a transfer stands on. */
+export interface TransferPlatform extends RunPlatform {
+  readonly disk: Disk;
+  /** Mode of a finished file. */
+  readonly finalMode: number;
+}
+
+export interface FileTransferOptions extends RunOptions {
+  readonly url: string;
+  /** Where the file ends up: absolute, in an existing directory. */
+  readonly path: string;
+  /**
+   * Name of the temporary file in the same directory. The caller chooses it at random (`temporaryName`) and keeps it
+   * before it starts the transfer, so that nothing is orphaned; with the same name the transfer goes on where it was.
+   */
+  readonly temporaryName: string;
+  /** Directories below which files may be written; absent: everywhere. */
+  readonly roots?: readonly string[] | undefined;
+  readonly receivers: ReceiverFactory;
+  /** Called when something in `progress` changed; must not throw. */
+  readonly onProgress?: (() => void) | undefined;
+}
+
+export interface TransferProgress {
+  readonly phase: PlannerPhase;
+  /** Bytes; undefined until the server told. */
+  readonly length: number | undefined;
+  /** Bytes that are durable and journalled. */
+  readonly transferred: number;
+}
+
+export interface TransferResult {
+  readonly length: number;
+  /** Of the file on the disk; undefined when nobody asked and the server did not tell. */
+  readonly sha256: string | undefined;
+}
+
+/** One file on its way from a URL to its temporary file and at last to its name. Used by one caller at a time. */
+export interface FileTransfer {
+  /** Resolves when every byte is durable and verified; rejects with the error that ended it. May be called again then. */
+  run(): Promise<TransferResult>;
+  /** Ends `run` with `internal/aborted` once what was received is journalled. */
+  stop(): Promise<void>;
+  /** Changes the digest that is wanted; takes effect until `run` has verified. */
+  expect(digest: { readonly expectedSha256?: string | undefined; readonly computeSha256?: boolean | undefined }): void;
+  /**
+   * Gives the complete file its name: contents, times and rename are durable when this resolves. `repeat`: it may have
+   * been done before a crash, then it succeeds as well.
+   */
+  finish(options?: { readonly repeat?: boolean | undefined }): Promise<void>;
+  /** Removes the temporary file and the journal; succeeds when there are none. */
+  discard(): Promise<void>;
+  readonly progress: TransferProgress;
+}
+
+/** Checks the path as text at once (`file/invalid-name`); everything else when it runs. */
+export function createFileTransfer(platform: TransferPlatform, options: FileTransferOptions): FileTransfer {
+  const { directory: directoryPath, name } = checkLocalPath(options.path);
+  const temporary = options.temporaryName;
+  const journalName = `${temporary}.journal`;
+  let current: TransferRun | undefined;
+  let running: Promise<TransferResult> | undefined;
+  let stopped = false;
+  let digest: { readonly expectedSha256?: string | undefined; readonly computeSha256?: boolean | undefined } = options;
+  let progress: TransferProgress = { phase: 'connecting', length: undefined, transferred: 0 };
+
+  async function withDirectory<T>(use: (directory: DiskDirectory) => Promise<T>): Promise<T> {
+    let directory: DiskDirectory | undefined;
+    try {
+      directory = await platform.disk.openDirectory(directoryPath, options.roots);
+      return await use(directory);
+    } catch (thrown) {
+      throw diskError(thrown, options.path);
+    } finally {
+      await directory?.close();
+    }
+  }
+
+  async function run(directory: DiskDirectory): Promise<TransferResult> {
+    if ((await directory.kind(name)) === 'directory') {
+      throw new CarmineError('file/not-a-file', { context: { path: options.path } });
+    }
+    const journal = await JournalFile.open(directory, journalName);
+    try {
+      const { file, resumed } = await openTemporary(directory, temporary, journal, options.url);
+      try {
+        if (stopped) throw new CarmineError('internal/aborted');
+        const started = runTransfer(platform, { ...options, ...digest, file, journal, resumed, onProgress: update });
+        current = started;
+        return await started.finished;
+      } finally {
+        await file.close();
+      }
+    } finally {
+      current = undefined;
+      await journal.close();
+    }
+  }
+
+  function update(next: TransferProgress): void {
+    progress = next;
+    options.onProgress?.();
+  }
+
+  return {
+    get progress() {
+      return progress;
+    },
+    async run() {
+      if (running !== undefined)
+        throw new CarmineError('internal/unexpected', { context: { message: 'runs already' } });
+      stopped = false;
+      running = withDirectory(run);
+      try {
+        return await running;
+      } finally {
+        running = undefined;
+      }
+    },
+    async stop() {
+      stopped = true;
+      current?.stop();
+      await running?.catch(() => undefined);
+    },
+    expect(changed) {
+      digest = changed;
+      current?.expect(changed);
+    },
+    finish: (finishOptions) =>
+      withDirectory((directory) =>
+        finish(
+          directory,
+          { name, temporary, journalName, path: options.path },
+          platform.finalMode,
+          finishOptions?.repeat,
+        ),
+      ),
+    discard: () =>
+      withDirectory(async (directory) => {
+        const removed = [
+          await directory.remove(temporary),
+          await directory.remove(journalName),
+          await directory.remove(`${journalName}.new`),
+        ];
+        if (removed.includes(true)) await directory.sync();
+      }),
+  };
+}
+
+/** `BIT`, 16 hexadecimal digits, `.tmp`. UNSPECIFIED: documents name no pattern; people know `BITxxxx.tmp`. */
+export function temporaryName(random: Uint8Array): string {
+  const digits = Array.from(random.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0'));
+  return `BIT${digits.join('').toUpperCase()}.tmp`;
+}
+
+/** The temporary file with what of it can be trusted; without a journal that fits, from the beginning. */
+async function openTemporary(directory: DiskDirectory, temporary: string, journal: JournalFile, url: string) {
+  const existing = await directory.open(temporary);
+  const state = journal.state;
+  if (existing === undefined) {
+    // A journal whose file is gone says nothing.
+    if (state !== undefined) await journal.clear();
+    const file = await directory.create(temporary);
+    await directory.sync();
+    return { file, resumed: undefined };
+  }
+  try {
+    const end = state?.done.extents.at(-1)?.end ?? 0;
+    if (state === undefined || state.url !== url || (await existing.size()) < end) {
+      if (state !== undefined) await journal.clear();
+      await existing.truncate(0);
+      return { file: existing, resumed: undefined };
+    }
+    await existing.truncate(state.source.length);
+    return { file: existing, resumed: state };
+  } catch (thrown) {
+    await existing.close();
+    throw thrown;
+  }
+}
+
+interface Names {
+  readonly name: string;
+  readonly temporary: string;
+  readonly journalName: string;
+  readonly path: string;
+}
+
+async function finish(directory: DiskDirectory, names: Names, mode: number, repeat = false): Promise<void> {
+  const journal = await JournalFile.peek(directory, names.journalName);
+  const file = await directory.open(names.temporary);
+  if (file === undefined) {
+    if (!repeat || (await directory.kind(names.name)) !== 'file') {
+      throw new CarmineError('file/not-found', { context: { path: names.path } });
+    }
+  } else {
+    try {
+      requireComplete(journal);
+      // Renaming over a directory must fail before anything is touched.
+      if ((await directory.kind(names.name)) === 'directory') {
+        throw new CarmineError('file/not-a-file', { context: { path: names.path } });
+      }
+      await file.touch(mode, parseHttpDate(journal.source.lastModified));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await directory.rename(names.temporary, names.name);
+  }
+  // The name is durable before the journal, which could prove it, goes.
+  await directory.sync();
+  if (await directory.remove(names.journalName)) await directory.sync();
+}
+
+/** Promise 1: only a file whose every byte is journalled gets its name. */
+function requireComplete(state: JournalState | undefined): asserts state is JournalState {
+  if (state === undefined || state.done.total !== state.source.length) {
+    throw new CarmineError('transfer/journal', { context: { reason: 'the file is not complete' } });
+  }
+}

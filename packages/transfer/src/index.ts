@@ -1,0 +1,20 @@
+export type { AuthenticatedConnection, Authenticator, AuthenticatorFactory } from './authenticator.ts';
+export { crc32 } from './crc32.ts';
+export { checkLocalPath } from './destination-path.ts';
+export type { Disk, DiskDirectory, DiskFile } from './disk.ts';
+export { type Extent, ExtentSet } from './extents.ts';
+export {
+  createFileTransfer,
+  type FileTransfer,
+  type FileTransferOptions,
+  type TransferPlatform,
+  type TransferProgress,
+  type TransferResult,
+  temporaryName,
+} from './file-transfer.ts';
+export type { Headers, ResponseHead } from './headers.ts';
+export type { JournalState } from './journal.ts';
+export { createPlanner } from './planner.ts';
+export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
+export type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from './receiver.ts';
+export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';

@@ -1,0 +1,165 @@
+import { CarmineError } from '@carmine/errors';
+import type { DiskDirectory, DiskFile } from './disk.ts';
+import { type Extent, ExtentSet } from './extents.ts';
+import {
+  decodeJournal,
+  encodeDigest,
+  encodeExtents,
+  encodeHeader,
+  encodeJournal,
+  type JournalState,
+  journalMagic,
+} from './journal.ts';
+import type { Source } from './source.ts';
+
+/** A journal on a disk. Each method returns when what it did is durable; after one failed, the journal is not used again. */
+export class JournalFile {
+  readonly #directory: DiskDirectory;
+  readonly #name: string;
+  #file: DiskFile;
+  #length: number;
+  #records: number;
+  #state: JournalState | undefined;
+
+  private constructor(directory: DiskDirectory, name: string, file: DiskFile, length: number, records: number) {
+    this.#directory = directory;
+    this.#name = name;
+    this.#file = file;
+    this.#length = length;
+    this.#records = records;
+  }
+
+  /** Opens the journal, or creates an empty one; cuts off a torn tail. */
+  static async open(directory: DiskDirectory, name: string): Promise<JournalFile> {
+    // What a crash in the middle of a compaction left.
+    await directory.remove(replacement(name));
+    const existing = await directory.open(name);
+    if (existing === undefined) {
+      const file = await directory.create(name);
+      await file.write([journalMagic], 0);
+      await file.sync();
+      await directory.sync();
+      return new JournalFile(directory, name, file, journalMagic.length, 0);
+    }
+    const bytes = await readAll(existing);
+    const { state, validLength, records } = decodeJournal(bytes);
+    const journal = new JournalFile(directory, name, existing, validLength, records);
+    journal.#state = state;
+    if (validLength === 0) await journal.clear();
+    else if (validLength < bytes.length) {
+      await existing.truncate(validLength);
+      await existing.sync();
+    }
+    if (records > compactAbove) await journal.#compact();
+    return journal;
+  }
+
+  /** Reads without changing anything; undefined when there is no usable journal. */
+  static async peek(directory: DiskDirectory, name: string): Promise<JournalState | undefined> {
+    const file = await directory.open(name);
+    if (file === undefined) return undefined;
+    try {
+      return decodeJournal(await readAll(file)).state;
+    } finally {
+      await file.close();
+    }
+  }
+
+  get state(): JournalState | undefined {
+    return this.#state;
+  }
+
+  /** Begins a new version: everything before is void. */
+  async begin(url: string, source: Source): Promise<void> {
+    await this.#append(encodeHeader(url, source), 1);
+    this.#state = { url, source, done: new ExtentSet() };
+  }
+
+  /** Forgets everything. */
+  async clear(): Promise<void> {
+    await this.#file.truncate(0);
+    await this.#file.write([journalMagic], 0);
+    await this.#file.sync();
+    this.#length = journalMagic.length;
+    this.#records = 0;
+    this.#state = undefined;
+  }
+
+  /** The bytes of these extents are durable already. */
+  async add(extents: readonly Extent[]): Promise<void> {
+    const state = this.#current();
+    await this.#append(encodeExtents(extents), extents.length);
+    for (const extent of extents) state.done.add(extent);
+    if (this.#records > compactAbove) await this.#compact();
+  }
+
+  async noteDigest(sha256: string): Promise<void> {
+    const state = this.#current();
+    await this.#append(encodeDigest('digest', sha256), 1);
+    this.#state = { ...state, source: { ...state.source, digest: sha256 } };
+  }
+
+  async noteVerified(sha256: string): Promise<void> {
+    const state = this.#current();
+    await this.#append(encodeDigest('verified', sha256), 1);
+    this.#state = { ...state, verified: sha256 };
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #current(): JournalState {
+    if (this.#state === undefined) throw new CarmineError('transfer/journal', { context: { reason: 'no header' } });
+    return this.#state;
+  }
+
+  async #append(bytes: Uint8Array, records: number): Promise<void> {
+    await this.#file.write([bytes], this.#length);
+    await this.#file.datasync();
+    this.#length += bytes.length;
+    this.#records += records;
+  }
+
+  /** Writes the shortest equivalent beside it and renames that over it. */
+  async #compact(): Promise<void> {
+    const state = this.#current();
+    const bytes = encodeJournal(state);
+    const file = await this.#directory.create(replacement(this.#name));
+    try {
+      await file.write([bytes], 0);
+      await file.sync();
+      await this.#directory.rename(replacement(this.#name), this.#name);
+      await this.#directory.sync();
+    } catch (thrown) {
+      await file.close();
+      throw thrown;
+    }
+    const old = this.#file;
+    this.#file = file;
+    this.#length = bytes.length;
+    this.#records = 1 + state.done.extents.length;
+    await old.close();
+  }
+}
+
+async function readAll(file: DiskFile): Promise<Uint8Array> {
+  const size = await file.size();
+  if (size > maximumSize) throw new CarmineError('transfer/journal', { context: { reason: 'it is too large' } });
+  const bytes = new Uint8Array(size);
+  let position = 0;
+  while (position < size) {
+    const count = await file.read(bytes.subarray(position), position);
+    if (count === 0) break;
+    position += count;
+  }
+  return bytes.subarray(0, position);
+}
+
+function replacement(name: string): string {
+  return `${name}.new`;
+}
+
+const compactAbove = 4_096;
+/** Bytes; a compacted journal has a few hundred. */
+const maximumSize = 16 * 1024 * 1024;

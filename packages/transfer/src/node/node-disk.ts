@@ -1,0 +1,185 @@
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readlink, realpath, rename, unlink } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { CarmineError } from '@carmine/errors';
+import type { Disk, DiskDirectory, DiskFile } from '../disk.ts';
+import { diskError } from '../disk-errors.ts';
+
+/** The operating system's files. */
+export const nodeDisk: Disk = { openDirectory };
+
+/**
+ * Opens first and checks then: on Linux every later operation goes through the open handle (`/proc/self/fd/N/name` is
+ * what openat(2) would do), so a directory that is swapped for a symbolic link afterwards changes nothing. Elsewhere
+ * operations use the real path that was checked.
+ */
+async function openDirectory(path: string, roots: readonly string[] | undefined): Promise<DiskDirectory> {
+  let handle: FileHandle | undefined;
+  try {
+    let realPath: string;
+    let base: string;
+    if (process.platform === 'linux') {
+      handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      base = `/proc/self/fd/${handle.fd}`;
+      realPath = await readlink(base);
+    } else {
+      realPath = await realpath(path);
+      base = realPath;
+      // Windows cannot open a directory for syncing; there the file system's own journal has to do.
+      if (process.platform !== 'win32') handle = await open(realPath, constants.O_RDONLY | constants.O_DIRECTORY);
+    }
+    if (roots !== undefined && !(await isBelow(realPath, roots))) {
+      throw new CarmineError('file/outside-roots', { context: { path } });
+    }
+    return new NodeDirectory(realPath, base, handle);
+  } catch (thrown) {
+    await handle?.close();
+    const error = diskError(thrown, path);
+    throw error.code === 'file/not-found' ? new CarmineError('file/path-not-found', { context: { path } }) : error;
+  }
+}
+
+async function isBelow(realPath: string, roots: readonly string[]): Promise<boolean> {
+  for (const root of roots) {
+    // A root that does not exist permits nothing.
+    const real = await realpath(root).catch(() => undefined);
+    if (real === undefined) continue;
+    if (realPath === real || realPath.startsWith(real.endsWith(sep) ? real : real + sep)) return true;
+  }
+  return false;
+}
+
+class NodeDirectory implements DiskDirectory {
+  readonly realPath: string;
+  readonly #base: string;
+  readonly #handle: FileHandle | undefined;
+
+  constructor(realPath: string, base: string, handle: FileHandle | undefined) {
+    this.realPath = realPath;
+    this.#base = base;
+    this.#handle = handle;
+  }
+
+  async create(name: string): Promise<DiskFile> {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | noFollow;
+    return new NodeFile(await open(this.#path(name), flags, 0o600));
+  }
+
+  async open(name: string): Promise<DiskFile | undefined> {
+    try {
+      const handle = await open(this.#path(name), constants.O_RDWR | noFollow);
+      const stat = await handle.stat();
+      if (stat.isFile()) return new NodeFile(handle);
+      await handle.close();
+      throw new CarmineError('file/not-a-file', { context: { path: join(this.realPath, name) } });
+    } catch (thrown) {
+      if (errno(thrown) === 'ENOENT') return undefined;
+      throw thrown;
+    }
+  }
+
+  async kind(name: string): Promise<'file' | 'directory' | 'other' | undefined> {
+    try {
+      const stat = await lstat(this.#path(name));
+      return stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
+    } catch (thrown) {
+      if (errno(thrown) === 'ENOENT') return undefined;
+      throw thrown;
+    }
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return rename(this.#path(from), this.#path(to));
+  }
+
+  async remove(name: string): Promise<boolean> {
+    try {
+      await unlink(this.#path(name));
+      return true;
+    } catch (thrown) {
+      if (errno(thrown) === 'ENOENT') return false;
+      throw thrown;
+    }
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle?.sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle?.close();
+  }
+
+  #path(name: string): string {
+    return join(this.#base, name);
+  }
+}
+
+class NodeFile implements DiskFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = chunks as Uint8Array[];
+    let at = position;
+    while (rest.length > 0) {
+      const { bytesWritten } = await this.#handle.writev(rest, at);
+      at += bytesWritten;
+      rest = skip(rest, bytesWritten);
+    }
+  }
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, position);
+    return bytesRead;
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#handle.truncate(length);
+  }
+
+  datasync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  sync(): Promise<void> {
+    return this.#handle.sync();
+  }
+
+  async touch(mode: number, modified: number | undefined): Promise<void> {
+    await this.#handle.chmod(mode);
+    if (modified !== undefined) await this.#handle.utimes(new Date(), new Date(modified));
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** What remains of the chunks after their first `count` bytes. */
+function skip(chunks: Uint8Array[], count: number): Uint8Array[] {
+  let index = 0;
+  let left = count;
+  while (index < chunks.length && left >= chunks[index]!.length) left -= chunks[index++]!.length;
+  const rest = chunks.slice(index);
+  if (left > 0) rest[0] = rest[0]!.subarray(left);
+  return rest;
+}
+
+function errno(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined;
+}
+
+/** Absent on Windows. */
+const noFollow = constants.O_NOFOLLOW ?? 0;

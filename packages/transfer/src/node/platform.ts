@@ -1,0 +1,26 @@
+import type { TransferPlatform } from '../file-transfer.ts';
+import { digestFile } from './digest.ts';
+import { nodeDisk } from './node-disk.ts';
+
+/** The operating system's files and clock. */
+export function nodePlatform(overrides: Partial<TransferPlatform> = {}): TransferPlatform {
+  return {
+    disk: nodeDisk,
+    clock: systemClock,
+    digest: digestFile,
+    // As any program creates files. UNSPECIFIED: on Windows a finished file has the ACL of its directory.
+    finalMode: 0o666 & ~process.umask(),
+    ...overrides,
+  };
+}
+
+const systemClock: TransferPlatform['clock'] = {
+  now: () => Date.now(),
+  after(delay, callback) {
+    const timer = setTimeout(callback, Math.min(delay, longestTimeout));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** setTimeout takes 32 bits; who waits longer asks again when called too early. */
+const longestTimeout = 2 ** 31 - 1;

@@ -1,0 +1,84 @@
+import type { CarmineError } from '@carmine/errors';
+import type { Extent, ExtentSet } from './extents.ts';
+import type { ResponseHead } from './headers.ts';
+import type { ReceiverRequest } from './receiver.ts';
+import type { Source } from './source.ts';
+
+export interface PlannerOptions {
+  /** Connections for a file; default 4 from `largeFile` bytes on, else 1. */
+  readonly connections?: number | undefined;
+  /** Bytes of one segment that a crash may cost; default 8 MiB. */
+  readonly checkpointBytes?: number | undefined;
+  /** Milliseconds after which received bytes are made durable anyway; default 1,000. */
+  readonly checkpointTime?: number | undefined;
+  /** Bytes; default 32 MiB. */
+  readonly largeFile?: number | undefined;
+  /** Lower-case hexadecimal. */
+  readonly expectedSha256?: string | undefined;
+  readonly computeSha256?: boolean | undefined;
+  /** What the journal knows. */
+  readonly resumed?:
+    | { readonly source: Source; readonly done: ExtentSet; readonly verified?: string | undefined }
+    | undefined;
+}
+
+/** What happened. `stream` is the number that the planner gave a request. */
+export type PlannerEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'responded'; readonly stream: number; readonly head: ResponseHead }
+  /** `bytes` arrived and wait to be written. */
+  | { readonly type: 'received'; readonly stream: number; readonly bytes: number }
+  /** `bytes` more of what was received are in the file (not yet durable). */
+  | { readonly type: 'written'; readonly stream: number; readonly bytes: number }
+  | { readonly type: 'ended'; readonly stream: number }
+  | { readonly type: 'failed'; readonly stream: number; readonly error: CarmineError }
+  /** `prepare` is done, durably. */
+  | { readonly type: 'prepared' }
+  /** The checkpoint asked for is durable: data first, then journal. */
+  | { readonly type: 'journalled'; readonly sequence: number }
+  | { readonly type: 'verified'; readonly sha256: string }
+  /** The disk failed. */
+  | { readonly type: 'broken'; readonly error: CarmineError }
+  | { readonly type: 'stop' }
+  | { readonly type: 'timeout' };
+
+/** What is to be done, in this order. */
+export type PlannerCommand =
+  | { readonly type: 'request'; readonly stream: number; readonly slot: number; readonly request: ReceiverRequest }
+  /** Stop receiving. What was received is still to be written, unless `discard`. */
+  | { readonly type: 'abort'; readonly stream: number; readonly discard: boolean }
+  | { readonly type: 'pause' | 'resume'; readonly stream: number }
+  /** Write what was gathered, however little. */
+  | { readonly type: 'flush'; readonly stream: number }
+  /**
+   * Begin anew: writes in flight end first; then a new journal header, durable; then the file gets its size. Without a
+   * source the journal ends up with no header: the next run asks the server again.
+   */
+  | { readonly type: 'prepare'; readonly source: Source | undefined }
+  /** Make the data durable, then append the extents, then make the journal durable. */
+  | { readonly type: 'checkpoint'; readonly sequence: number; readonly extents: readonly Extent[] }
+  /** The server told a digest after the header was written. */
+  | { readonly type: 'noteDigest'; readonly sha256: string }
+  | { readonly type: 'verify' }
+  /** Every byte is durable and, where asked, verified. */
+  | { readonly type: 'complete'; readonly sha256: string | undefined }
+  | { readonly type: 'fail'; readonly error: CarmineError }
+  | { readonly type: 'stopped' };
+
+export type PlannerPhase = 'connecting' | 'transferring' | 'verifying' | 'done';
+
+/** The way of one file, without IO: events in, commands out, time as a value (milliseconds). */
+export interface Planner {
+  handle(event: PlannerEvent, now: number): void;
+  /** The next command; undefined when there is none. */
+  poll(): PlannerCommand | undefined;
+  /** When `timeout` is due. */
+  nextTimeout(): number | undefined;
+  /** Changes what the content must be; takes effect as long as it is not verified. */
+  expect(digest: { readonly expectedSha256?: string | undefined; readonly computeSha256?: boolean | undefined }): void;
+  readonly phase: PlannerPhase;
+  /** Undefined until the server told. */
+  readonly source: Source | undefined;
+  /** Journalled bytes: what may be called transferred. */
+  readonly transferred: number;
+}

@@ -1,0 +1,41 @@
+import type { CarmineError } from '@carmine/errors';
+import type { ResponseHead } from './headers.ts';
+import type { Validator } from './source.ts';
+
+/** One request for (part of) the file. */
+export interface ReceiverRequest {
+  readonly method: 'HEAD' | 'GET';
+  /** `end` is exclusive; absent: the whole file, without a Range field. */
+  readonly range?: { readonly start: number; readonly end: number } | undefined;
+  /** Becomes If-Range (ETag) or If-Unmodified-Since (Last-Modified). */
+  readonly validator?: Validator | undefined;
+}
+
+/** What a receiver tells of one request: head, data…, then end or error, each at most once and nothing after those. */
+export interface ReceiverHandler {
+  /** The final answer: authentication and redirects are behind it. */
+  onHead(head: ResponseHead): void;
+  /** The chunk is the handler's to keep. */
+  onData(chunk: Uint8Array): void;
+  /** The body is complete. */
+  onEnd(): void;
+  onError(error: CarmineError): void;
+}
+
+/** One request under way. */
+export interface ReceiverExchange {
+  /** Stops the flow of data; what was already on its way up may still arrive. */
+  pause(): void;
+  resume(): void;
+  /** Ends it: the handler hears nothing more. The connection is lost with it unless the body had ended. */
+  abort(): void;
+}
+
+/** One connection to the origin of a URL; connects when first used, and again after a failure. One request at a time. */
+export interface Receiver {
+  request(request: ReceiverRequest, handler: ReceiverHandler): ReceiverExchange;
+  close(): void;
+}
+
+/** Opens the connections of one transfer. */
+export type ReceiverFactory = (url: string) => Receiver;

@@ -1,0 +1,255 @@
+import { CarmineError } from '@carmine/errors';
+import type { DiskFile } from './disk.ts';
+import { diskError } from './disk-errors.ts';
+import type { TransferProgress, TransferResult } from './file-transfer.ts';
+import type { JournalState } from './journal.ts';
+import type { JournalFile } from './journal-file.ts';
+import { createPlanner } from './planner.ts';
+import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions } from './planner-types.ts';
+import type { Receiver, ReceiverExchange, ReceiverFactory } from './receiver.ts';
+import { SegmentWriter } from './segment-writer.ts';
+import type { Source } from './source.ts';
+
+/** What a run needs besides its file. */
+export interface RunPlatform {
+  readonly clock: { now(): number; after(delay: number, callback: () => void): () => void };
+  /** SHA-256 of the first `length` bytes, lower-case hexadecimal; rejects when `signal` says so. */
+  digest(file: DiskFile, length: number, signal: AbortSignal): Promise<string>;
+}
+
+export type RunOptions = Omit<PlannerOptions, 'resumed'>;
+
+export interface TransferRun {
+  readonly finished: Promise<TransferResult>;
+  stop(): void;
+  expect: Planner['expect'];
+}
+
+interface Run extends RunOptions {
+  readonly url: string;
+  readonly path: string;
+  readonly receivers: ReceiverFactory;
+  readonly file: DiskFile;
+  readonly journal: JournalFile;
+  readonly resumed: JournalState | undefined;
+  readonly onProgress: (progress: TransferProgress) => void;
+}
+
+/** Carries out a planner's commands and tells it what came of them. Ends with the files still open and nothing in flight. */
+export function runTransfer(platform: RunPlatform, run: Run): TransferRun {
+  const runner = new Runner(platform, run);
+  return {
+    finished: runner.start(),
+    stop: () => runner.tell({ type: 'stop' }),
+    expect: (digest) => runner.planner.expect(digest),
+  };
+}
+
+class Runner {
+  readonly planner: Planner;
+  readonly #platform: RunPlatform;
+  readonly #run: Run;
+  readonly #receivers = new Map<number, Receiver>();
+  readonly #streams = new Map<number, { readonly exchange: ReceiverExchange; readonly writer: SegmentWriter }>();
+  /** Writers that may still have a write in flight, given up streams included. */
+  readonly #writers = new Set<SegmentWriter>();
+  readonly #digesting = new AbortController();
+  /** Journal work, one piece after the other. */
+  #disk: Promise<void> = Promise.resolve();
+  #cancelTimer: (() => void) | undefined;
+  #timerAt: number | undefined;
+  #draining = false;
+  #ended = false;
+  #resolve: (result: TransferResult) => void = () => undefined;
+  #reject: (error: CarmineError) => void = () => undefined;
+  #reported = '';
+
+  constructor(platform: RunPlatform, run: Run) {
+    this.#platform = platform;
+    this.#run = run;
+    this.planner = createPlanner(run);
+  }
+
+  start(): Promise<TransferResult> {
+    const finished = new Promise<TransferResult>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.tell({ type: 'start' });
+    return finished;
+  }
+
+  tell(event: PlannerEvent): void {
+    this.planner.handle(event, this.#platform.clock.now());
+    // A command may cause an event at once; the loop that is under way takes care of what follows from it.
+    if (this.#draining) return;
+    this.#draining = true;
+    for (let command = this.planner.poll(); command !== undefined; command = this.planner.poll()) this.#do(command);
+    this.#draining = false;
+    this.#report();
+    this.#setTimer();
+  }
+
+  #do(command: PlannerCommand): void {
+    switch (command.type) {
+      case 'request':
+        this.#request(command);
+        return;
+      case 'abort': {
+        const stream = this.#streams.get(command.stream);
+        stream?.exchange.abort();
+        if (command.discard) {
+          stream?.writer.discard();
+          this.#streams.delete(command.stream);
+        }
+        return;
+      }
+      case 'pause':
+      case 'resume':
+        this.#streams.get(command.stream)?.exchange[command.type]();
+        return;
+      case 'flush':
+        this.#streams.get(command.stream)?.writer.flush();
+        return;
+      case 'prepare':
+        this.#enqueue(() => this.#prepare(command.source));
+        return;
+      case 'checkpoint':
+        this.#enqueue(async () => {
+          // Order of durability: data, journal, and only then anybody is told.
+          await this.#run.file.datasync();
+          await this.#run.journal.add(command.extents);
+          this.tell({ type: 'journalled', sequence: command.sequence });
+        });
+        return;
+      case 'noteDigest':
+        this.#enqueue(() => this.#run.journal.noteDigest(command.sha256));
+        return;
+      case 'verify':
+        this.#enqueue(() => this.#verify());
+        return;
+      case 'complete': {
+        const result = { length: this.planner.transferred, sha256: command.sha256 };
+        void this.#end(() => this.#resolve(result));
+        return;
+      }
+      case 'fail':
+        void this.#end(() => this.#reject(command.error));
+        return;
+      case 'stopped':
+        void this.#end(() => this.#reject(new CarmineError('internal/aborted')));
+        return;
+    }
+  }
+
+  #request({ stream, slot, request }: Extract<PlannerCommand, { type: 'request' }>): void {
+    let receiver = this.#receivers.get(slot);
+    if (receiver === undefined) {
+      receiver = this.#run.receivers(this.#run.url);
+      this.#receivers.set(slot, receiver);
+    }
+    const start = request.range?.start ?? 0;
+    const writer = new SegmentWriter(
+      this.#run.file,
+      start,
+      this.#gather(),
+      (bytes) => this.tell({ type: 'written', stream, bytes }),
+      (thrown) => this.#broken(thrown),
+    );
+    this.#writers.add(writer);
+    const exchange = receiver.request(request, {
+      onHead: (head) => this.tell({ type: 'responded', stream, head }),
+      onData: (chunk) => {
+        this.tell({ type: 'received', stream, bytes: chunk.length });
+        // The planner may have given the stream up over this very chunk.
+        if (this.#isOpen(stream)) writer.push(chunk);
+      },
+      onEnd: () => this.tell({ type: 'ended', stream }),
+      onError: (error) => this.tell({ type: 'failed', stream, error }),
+    });
+    this.#streams.set(stream, { exchange, writer });
+  }
+
+  #isOpen(stream: number): boolean {
+    return this.#streams.has(stream) && !this.#ended;
+  }
+
+  async #prepare(source: Source | undefined): Promise<void> {
+    // Writes of the old version must not land after those of the new one.
+    for (const writer of this.#writers) await writer.idle();
+    this.#forgetIdle();
+    if (source === undefined) {
+      await this.#run.journal.clear();
+      await this.#run.file.truncate(0);
+    } else {
+      await this.#run.journal.begin(this.#run.url, source);
+      await this.#run.file.truncate(source.length);
+    }
+    this.tell({ type: 'prepared' });
+  }
+
+  async #verify(): Promise<void> {
+    const length = this.planner.transferred;
+    const sha256 = await this.#platform.digest(this.#run.file, length, this.#digesting.signal);
+    if (this.#ended) return;
+    await this.#run.journal.noteVerified(sha256);
+    this.tell({ type: 'verified', sha256 });
+  }
+
+  #enqueue(work: () => Promise<void>): void {
+    this.#disk = this.#disk
+      .then(() => (this.#ended ? undefined : work()))
+      .catch((thrown: unknown) => this.#broken(thrown));
+  }
+
+  #broken(thrown: unknown): void {
+    if (!this.#ended) this.tell({ type: 'broken', error: diskError(thrown, this.#run.path) });
+  }
+
+  async #end(settle: () => void): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cancelTimer?.();
+    for (const { exchange } of this.#streams.values()) exchange.abort();
+    for (const receiver of this.#receivers.values()) receiver.close();
+    this.#digesting.abort();
+    for (const writer of this.#writers) {
+      writer.discard();
+      await writer.idle();
+    }
+    await this.#disk;
+    settle();
+  }
+
+  #setTimer(): void {
+    const at = this.#ended ? undefined : this.planner.nextTimeout();
+    if (at === this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer =
+      at === undefined
+        ? undefined
+        : this.#platform.clock.after(Math.max(0, at - this.#platform.clock.now()), () => {
+            this.#timerAt = undefined;
+            this.tell({ type: 'timeout' });
+          });
+  }
+
+  #report(): void {
+    const { phase, source, transferred } = this.planner;
+    const key = `${phase} ${source?.length} ${transferred}`;
+    if (key === this.#reported) return;
+    this.#reported = key;
+    this.#run.onProgress({ phase, length: source?.length, transferred });
+  }
+
+  #forgetIdle(): void {
+    const live = new Set([...this.#streams.values()].map(({ writer }) => writer));
+    for (const writer of this.#writers) if (!live.has(writer)) this.#writers.delete(writer);
+  }
+
+  /** Large writes are cheaper, but a write must not be a large part of a checkpoint. */
+  #gather(): number {
+    return Math.min(512 * 1024, Math.max(1, (this.#run.checkpointBytes ?? 8 * 1024 * 1024) / 8));
+  }
+}
