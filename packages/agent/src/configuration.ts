@@ -1,0 +1,262 @@
+import { CarmineError } from '@carmine/errors';
+import { getStaticTOMLValue, parseTOML } from 'toml-eslint-parser';
+import type { ListenAddress } from './address.ts';
+import {
+  addressValue,
+  booleanValue,
+  integerValue,
+  listOf,
+  oneOf,
+  pathValue,
+  textValue,
+  type ValueReader,
+} from './configuration-schema.ts';
+
+export type AgentRole = 'server' | 'client';
+export const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
+export type ManagementScheme = (typeof managementSchemes)[number];
+export const channelBindingPolicies = ['required', 'relaxed'] as const;
+export type ChannelBindingPolicy = (typeof channelBindingPolicies)[number];
+
+/** An agent's configuration: the file's keys in camelCase, defaults filled in. */
+export interface AgentConfiguration {
+  readonly stateDir: string;
+  readonly management: {
+    readonly http: ListenAddress | undefined;
+    readonly https: ListenAddress | undefined;
+    readonly auth: readonly ManagementScheme[];
+    readonly channelBinding: ChannelBindingPolicy;
+    readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  };
+  readonly server: {
+    readonly bind: readonly string[];
+    readonly roots: readonly string[];
+    readonly requireTls: boolean;
+    readonly anonymous: boolean;
+    readonly persist: boolean;
+    readonly channelBinding: ChannelBindingPolicy;
+  };
+  readonly client: {
+    readonly roots: readonly string[];
+    readonly trust: readonly string[];
+    readonly accounts: ReadonlyMap<string, string>;
+    readonly checkpointBytes: number;
+    readonly connections: number;
+  };
+  readonly metrics: { readonly http: ListenAddress | undefined };
+}
+
+/** Every key there is. `environment`: CARMINE_ and the key in capitals with `_` for the dots. */
+const schema = {
+  state_dir: pathValue,
+  'management.http': addressValue,
+  'management.https': addressValue,
+  'management.dcom': addressValue,
+  'management.dcom_exporter': addressValue,
+  'management.auth': listOf(oneOf(managementSchemes)),
+  'management.channel_binding': oneOf(channelBindingPolicies),
+  'management.tls.cert': pathValue,
+  'management.tls.key': pathValue,
+  'server.bind': listOf(textValue),
+  'server.roots': listOf(pathValue),
+  'server.require_tls': booleanValue,
+  'server.anonymous': booleanValue,
+  'server.persist': booleanValue,
+  'server.channel_binding': oneOf(channelBindingPolicies),
+  'client.roots': listOf(pathValue),
+  'client.trust': listOf(pathValue),
+  'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
+  'client.connections': integerValue(1, 64),
+  'metrics.http': addressValue,
+} as const satisfies Record<string, ValueReader<unknown>>;
+
+type Key = keyof typeof schema;
+type Value<K extends Key> = (typeof schema)[K] extends ValueReader<infer T> ? T : never;
+
+/** Tables whose keys are free names with text values. */
+const freeTables = ['client.accounts'] as const;
+
+/** Tables that may stand in the file of either role. */
+const tables = ['management', 'management.tls', 'server', 'client', 'client.accounts', 'metrics'];
+
+export interface ConfigurationSources {
+  readonly role: AgentRole;
+  /** Name of the file, for messages, and its text. */
+  readonly file: string;
+  readonly text: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** From flags; these win over all else. */
+  readonly flags?: { readonly stateDir?: string | undefined } | undefined;
+}
+
+/**
+ * Reads a configuration: flag over environment over file over default. An unknown key or a bad value is an error that
+ * names file, line and key.
+ */
+export function parseConfiguration(sources: ConfigurationSources): AgentConfiguration {
+  const entries = new Map<string, { value: unknown; line: number | undefined }>();
+  for (const [key, value, line] of readToml(sources)) {
+    const known = key in schema || freeTables.some((table) => key.startsWith(`${table}.`));
+    if (!known) throw new CarmineError('configuration/unknown-key', { context: { file: sources.file, line, key } });
+    entries.set(key, { value, line });
+  }
+  for (const key of Object.keys(schema) as Key[]) {
+    const text = sources.environment[environmentName(key)];
+    if (text !== undefined) entries.set(key, { value: schema[key].fromText(text), line: undefined });
+  }
+  if (sources.flags?.stateDir !== undefined)
+    entries.set('state_dir', { value: sources.flags.stateDir, line: undefined });
+
+  const read = <K extends Key>(key: K): Value<K> | undefined => {
+    const entry = entries.get(key);
+    if (entry === undefined) return undefined;
+    const done = schema[key].read(entry.value);
+    if ('reason' in done) throw invalid(sources, key, entry.line, done.reason);
+    return done.value as Value<K>;
+  };
+  const refuse = (key: Key, reason: string): never => {
+    throw invalid(sources, key, entries.get(key)?.line, reason);
+  };
+
+  const stateDir = read('state_dir');
+  if (stateDir === undefined) {
+    throw new CarmineError('configuration/missing', {
+      context: { file: sources.file, key: 'state_dir', reason: 'it is where the agent keeps its state' },
+    });
+  }
+  for (const key of ['management.dcom', 'management.dcom_exporter'] as const) {
+    if (read(key) !== undefined) refuse(key, 'WMI over DCOM is not part of this version; use http or https');
+  }
+  const [http, https] = [read('management.http'), read('management.https')];
+  if (http === undefined && https === undefined) {
+    throw new CarmineError('configuration/missing', {
+      context: {
+        file: sources.file,
+        key: 'management.http',
+        reason: 'or management.https: without either nobody can manage this agent',
+      },
+    });
+  }
+  const [cert, key] = [read('management.tls.cert'), read('management.tls.key')];
+  if (https !== undefined && (cert === undefined || key === undefined))
+    refuse('management.https', 'needs [management.tls] cert and key');
+  const roots = { server: read('server.roots') ?? [], client: read('client.roots') ?? [] };
+  return {
+    stateDir,
+    management: {
+      http,
+      https,
+      auth: read('management.auth') ?? ['kerberos', 'ntlm'],
+      channelBinding: read('management.channel_binding') ?? 'required',
+      tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    },
+    server: {
+      bind: read('server.bind') ?? ['127.0.0.1'],
+      roots: roots.server,
+      requireTls: read('server.require_tls') ?? false,
+      anonymous: read('server.anonymous') ?? false,
+      persist: read('server.persist') ?? true,
+      channelBinding: read('server.channel_binding') ?? 'required',
+    },
+    client: {
+      roots: roots.client,
+      trust: read('client.trust') ?? [],
+      accounts: readAccounts(sources, entries),
+      checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
+      connections: read('client.connections') ?? 4,
+    },
+    metrics: { http: read('metrics.http') },
+  };
+}
+
+/** What works but may not be what was meant; `check` prints it. */
+export function configurationWarnings(role: AgentRole, configuration: AgentConfiguration): string[] {
+  const warnings: string[] = [];
+  const { management, server, client } = configuration;
+  for (const scheme of ['kerberos', 'certificate'] as const) {
+    if (management.auth.includes(scheme))
+      warnings.push(`management.auth: "${scheme}" is not part of this version and is not offered`);
+  }
+  if (management.auth.includes('basic') && management.https === undefined) {
+    warnings.push('management.auth: "basic" is offered over https only, and management.https is off');
+  }
+  if (management.channelBinding === 'relaxed')
+    warnings.push('management.channel_binding: relaxed: logons may be relayed by a machine in the middle');
+  if (role === 'server' && server.roots.length === 0) warnings.push('server.roots is empty: nothing can be published');
+  if (role === 'server' && server.anonymous)
+    warnings.push('server.anonymous: groups with all schemes off serve anybody');
+  if (role === 'server' && server.channelBinding === 'relaxed')
+    warnings.push('server.channel_binding: relaxed: logons may be relayed by a machine in the middle');
+  if (role === 'client' && client.roots.length === 0) warnings.push('client.roots is empty: no job can be created');
+  return warnings;
+}
+
+function readAccounts(
+  sources: ConfigurationSources,
+  entries: ReadonlyMap<string, { value: unknown; line: number | undefined }>,
+): ReadonlyMap<string, string> {
+  const accounts = new Map<string, string>();
+  for (const [key, { value, line }] of entries) {
+    if (!key.startsWith('client.accounts.')) continue;
+    const name = key.slice('client.accounts.'.length);
+    if (!['LocalSystem', 'LocalService', 'NetworkService'].includes(name)) {
+      throw invalid(sources, key, line, 'the service accounts are LocalSystem, LocalService and NetworkService');
+    }
+    if (typeof value !== 'string' || value === '') throw invalid(sources, key, line, 'expected the name of a user');
+    accounts.set(name, value);
+  }
+  return accounts;
+}
+
+/** Dotted keys, values and lines of a TOML text. */
+function* readToml({
+  file,
+  text,
+}: ConfigurationSources): Iterable<readonly [key: string, value: unknown, line: number]> {
+  const program = parse(file, text);
+  for (const top of program.body[0].body) {
+    if (top.type === 'TOMLKeyValue') yield* flatten([], top);
+    else {
+      const path = top.resolvedKey.map(String);
+      const name = path.join('.');
+      if (top.kind === 'array' || !tables.includes(name)) {
+        throw new CarmineError('configuration/unknown-key', { context: { file, line: top.loc.start.line, key: name } });
+      }
+      for (const entry of top.body) yield* flatten(path, entry);
+    }
+  }
+}
+
+type TomlKeyValue = Extract<ReturnType<typeof parseTOML>['body'][0]['body'][number], { type: 'TOMLKeyValue' }>;
+
+function* flatten(prefix: readonly string[], entry: TomlKeyValue): Iterable<readonly [string, unknown, number]> {
+  const path = [...prefix, ...entry.key.keys.map((key) => (key.type === 'TOMLBare' ? key.name : key.value))];
+  if (entry.value.type === 'TOMLInlineTable') for (const inner of entry.value.body) yield* flatten(path, inner);
+  else yield [path.join('.'), getStaticTOMLValue(entry.value), entry.loc.start.line];
+}
+
+function parse(file: string, text: string): ReturnType<typeof parseTOML> {
+  try {
+    return parseTOML(text, { tomlVersion: '1.0' });
+  } catch (error) {
+    const { lineNumber, message } = error as { lineNumber?: number; message: string };
+    throw new CarmineError('configuration/syntax', {
+      context: { file, line: lineNumber ?? 1, reason: message },
+      cause: error,
+    });
+  }
+}
+
+function environmentName(key: string): string {
+  return `CARMINE_${key.toUpperCase().replaceAll('.', '_')}`;
+}
+
+function invalid(sources: ConfigurationSources, key: string, line: number | undefined, reason: string): CarmineError {
+  // Without a line the value came from a flag or the environment.
+  return new CarmineError('configuration/invalid', {
+    context:
+      line === undefined
+        ? { file: 'environment', line: environmentName(key), key, reason }
+        : { file: sources.file, line, key, reason },
+  });
+}

@@ -1,0 +1,55 @@
+import type { AgentRole } from './configuration.ts';
+
+/** What `init` writes: commented, and safe as it stands (loopback only, nothing may be read or written yet). */
+export function defaultConfiguration(role: AgentRole, stateDir: string): string {
+  const program = role === 'server' ? 'carmine-server' : 'carmine-client';
+  const quoted = JSON.stringify(stateDir);
+  const common = `# Configuration of ${program}. Unknown keys are errors. Every key can also be given in the environment:
+# CARMINE_MANAGEMENT_HTTP for http in [management], and so on; lists are separated by commas.
+
+# Where the agent keeps its accounts, certificates and ${role === 'server' ? 'URL groups' : 'jobs'}.
+state_dir = ${quoted}
+
+[management]
+# WS-Management. Over http only sealed messages (NTLM) are accepted. Port 0 means a free port.
+http = "127.0.0.1:5985"
+# https = "0.0.0.0:5986"        # needs [management.tls]; offers Basic too when listed below
+auth = ["ntlm"]                # "basic" works over https only
+# channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel
+
+# [management.tls]
+# cert = "/etc/carmine/management.pem"
+# key  = "/etc/carmine/management.key"
+`;
+  const server = `
+[server]
+# Where URL groups listen; their ports come from their prefixes.
+bind = ["127.0.0.1"]
+# Only files below these folders may be published. Empty: none.
+roots = []
+# true: http URL groups are refused.
+require_tls = false
+# true: a group with all authentication schemes off serves anybody.
+anonymous = false
+# false: URL groups are forgotten at a restart, as on Windows.
+persist = true
+# channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel, such as curl
+`;
+  const client = `
+[client]
+# Only below these folders may jobs write. Empty: nowhere.
+roots = []
+# Certificates (PEM) of issuers, or of servers themselves, that are trusted.
+trust = []
+# checkpoint_bytes = 8388608   # at most so much per open segment is fetched again after a crash
+# connections = 4              # connections for one large file
+
+# Service account of a job -> user of this system. Without an entry NetworkService is the agent's own user.
+# [client.accounts]
+# NetworkService = "carmine"
+`;
+  return `${common}${role === 'server' ? server : client}
+# [metrics]
+# http = "127.0.0.1:9464"
+`;
+}
