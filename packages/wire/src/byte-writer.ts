@@ -22,25 +22,29 @@ export class ByteWriter {
 
   u8(value: number): this {
     this.#check(value, 0xff, 'u8');
-    this.#view.setUint8(this.#reserve(1), value);
+    const start = this.#reserve(1);
+    this.#view.setUint8(start, value);
     return this;
   }
 
   u16(value: number): this {
     this.#check(value, 0xffff, 'u16');
-    this.#view.setUint16(this.#reserve(2), value, this.littleEndian);
+    const start = this.#reserve(2);
+    this.#view.setUint16(start, value, this.littleEndian);
     return this;
   }
 
   u32(value: number): this {
     this.#check(value, 0xffff_ffff, 'u32');
-    this.#view.setUint32(this.#reserve(4), value, this.littleEndian);
+    const start = this.#reserve(4);
+    this.#view.setUint32(start, value, this.littleEndian);
     return this;
   }
 
   u64(value: bigint): this {
     if (value < 0n || value > 0xffff_ffff_ffff_ffffn) unencodable('u64', `${value} is out of range`);
-    this.#view.setBigUint64(this.#reserve(8), value, this.littleEndian);
+    const start = this.#reserve(8);
+    this.#view.setBigUint64(start, value, this.littleEndian);
     return this;
   }
 
@@ -78,6 +82,7 @@ export class ByteWriter {
     if (!Number.isInteger(value) || value < 0 || value > max) unencodable(what, `${value} is out of range`);
   }
 
+  /** Room for `count` octets of zero; may replace the buffer and its view, so take neither before. */
   #reserve(count: number): number {
     const start = this.#length;
     const needed = start + count;

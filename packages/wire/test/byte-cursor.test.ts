@@ -34,6 +34,19 @@ describe('ByteWriter and ByteReader', () => {
     expect(() => writer.patch(208, fromHex('00'))).toThrow(/patch/);
   });
 
+  test('integers may be what makes the writer grow', () => {
+    for (const write of [
+      (writer: ByteWriter) => writer.u8(1),
+      (writer: ByteWriter) => writer.u16(1),
+      (writer: ByteWriter) => writer.u32(1),
+      (writer: ByteWriter) => writer.u64(1n),
+    ]) {
+      const writer = new ByteWriter().zeros(64);
+      write(writer);
+      expect(toHex(writer.toBytes().subarray(64)).padEnd(16, '0')).toBe('0100000000000000');
+    }
+  });
+
   test.each([
     ['u8', (writer: ByteWriter) => writer.u8(256)],
     ['u8 negative', (writer: ByteWriter) => writer.u8(-1)],

@@ -1,4 +1,5 @@
 import type { Token } from '@carmine/security';
+import type { AttemptGate } from '../attempts.ts';
 import type { AccountLookup, Environment, PasswordCredentials, SecurityContext } from '../context.ts';
 
 /** Schemes of HTTP authentication, as they stand in WWW-Authenticate, in lower case. */
@@ -17,9 +18,17 @@ export interface HttpAcceptorOptions {
   readonly source: string;
   /** True on TLS. Basic is refused without. */
   readonly secureTransport: boolean;
-  /** tls-server-end-point channel binding of this listener's certificate (see channelBinding); required when `requireChannelBinding`. */
+  /**
+   * Channel binding of this listener's certificate: what `tlsServerEndPoint(certificateDer)` returns, the application data
+   * `tls-server-end-point:` and a hash, not yet wrapped in a GSS structure. A peer that states another one is refused.
+   */
   readonly channelBinding?: Uint8Array | undefined;
+  /** Also refuses NTLM peers that state none. Needs `channelBinding`; without effect when `secureTransport` is false. */
   readonly requireChannelBinding?: boolean | undefined;
+  /** See NtlmAcceptorOptions; true unless said otherwise. */
+  readonly requireMic?: boolean | undefined;
+  /** Slows down guessing; none unless given. */
+  readonly attempts?: AttemptGate | undefined;
 }
 
 /** What the acceptor says about one request on its connection. */
@@ -49,19 +58,28 @@ export interface HttpInitiatorOptions {
   /** `WSMAN` or `HTTP`: first part of the service name. */
   readonly service: string;
   readonly secureTransport: boolean;
-  /** tls-server-end-point channel binding of the server's certificate; known only once connected. */
+  /** What `tlsServerEndPoint` returns for the server's certificate; known only once connected. */
   readonly channelBinding?: (() => Uint8Array | undefined) | undefined;
+}
+
+/** What Digest signs: the method and the request target as they stand in the request line. */
+export interface HttpRequestLine {
+  readonly method: string;
+  readonly uri: string;
 }
 
 /** Client side of HTTP authentication on one connection. */
 export interface HttpInitiator {
-  /** Authorization value for the first request, when something can be sent unasked (Basic); else undefined. */
-  initial(): string | undefined;
+  /**
+   * Authorization value for a request when something can be sent unasked, else undefined. Ask before every request: Basic is
+   * sent with each, Digest (which needs `request`) with each after its challenge, Negotiate and NTLM never.
+   */
+  initial(request?: HttpRequestLine): string | undefined;
   /**
    * Takes the WWW-Authenticate values of a 401 and returns the Authorization value for the next request on the same
    * connection. Throws `auth/failed` when the server refused the credentials, `auth/no-common-mechanism` otherwise.
    */
-  next(wwwAuthenticate: readonly string[]): string;
+  next(wwwAuthenticate: readonly string[], request?: HttpRequestLine): string;
   /** Takes the WWW-Authenticate values of the final answer, if any; throws when the server did not prove itself where it must. */
   finish(wwwAuthenticate: readonly string[]): void;
   readonly complete: boolean;

@@ -1,0 +1,184 @@
+import { CarmineError } from '@carmine/errors';
+import type { SecurityContext } from '../context.ts';
+import { createNtlmInitiator, type NtlmInitiatorOptions } from '../ntlm/initiator.ts';
+import { createSpnegoInitiator, type SpnegoInitiator } from '../spnego/initiator.ts';
+import { ntlmInitiatorMechanism } from '../spnego/mechanism.ts';
+import { decodeBase64, encodeBase64 } from './base64.ts';
+import { encodeBasic } from './basic.ts';
+import { type Challenge, parseChallenges } from './challenges.ts';
+import { type DigestChallenge, encodeDigest, selectDigest } from './digest.ts';
+import type { HttpInitiator, HttpInitiatorOptions, HttpRequestLine, HttpScheme } from './types.ts';
+
+/**
+ * The client side of HTTP authentication on one connection: the most preferred of our schemes that the server offers, once.
+ * A server that refuses it is not tried with a weaker one. Basic is used on TLS only.
+ */
+export function createHttpInitiator(options: HttpInitiatorOptions): HttpInitiator {
+  return new HttpInitiatorState(options);
+}
+
+/** Each variant carries what belongs to it. */
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'basic' }
+  | {
+      readonly kind: 'digest';
+      readonly challenge: DigestChallenge;
+      readonly clientNonce: string;
+      readonly count: number;
+    }
+  | { readonly kind: 'negotiate'; readonly context: SpnegoInitiator }
+  | { readonly kind: 'ntlm'; readonly context: SecurityContext }
+  | { readonly kind: 'failed' };
+
+class HttpInitiatorState implements HttpInitiator {
+  readonly #options: HttpInitiatorOptions;
+  readonly #schemes: readonly HttpScheme[];
+  #state: State = { kind: 'idle' };
+  #complete = false;
+
+  constructor(options: HttpInitiatorOptions) {
+    this.#options = options;
+    this.#schemes = options.schemes.filter((scheme) => scheme !== 'basic' || options.secureTransport);
+  }
+
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  get context(): SecurityContext | undefined {
+    const state = this.#state;
+    return (state.kind === 'negotiate' || state.kind === 'ntlm') && state.context.complete ? state.context : undefined;
+  }
+
+  initial(request?: HttpRequestLine): string | undefined {
+    const state = this.#state;
+    if (state.kind === 'digest') return this.#digest(state, request);
+    if (state.kind === 'basic') return encodeBasic(this.#options.credentials);
+    if (state.kind !== 'idle' || this.#schemes[0] !== 'basic') return undefined;
+    this.#state = { kind: 'basic' };
+    return encodeBasic(this.#options.credentials);
+  }
+
+  next(wwwAuthenticate: readonly string[], request?: HttpRequestLine): string {
+    const state = this.#state;
+    this.#state = { kind: 'failed' };
+    const challenges = parseChallenges(wwwAuthenticate);
+    // A 401 on a finished exchange takes the identity back; starting again could go on for ever.
+    if (this.#complete || state.kind === 'failed' || state.kind === 'basic') throw this.#refused();
+    switch (state.kind) {
+      case 'idle':
+        return this.#start(challenges, request);
+      case 'digest': {
+        // RFC 7616 section 3.3, stale: the nonce is too old, the credentials were right.
+        const fresh = selectDigest(challenges);
+        if (fresh?.stale !== true || fresh.nonce === state.challenge.nonce) throw this.#refused();
+        return this.#startDigest(fresh, request);
+      }
+      case 'negotiate':
+      case 'ntlm': {
+        const token = tokenOf(challenges, state.kind);
+        const output = token === undefined ? undefined : state.context.step(token);
+        if (output === undefined) throw this.#refused();
+        this.#state = state;
+        return `${names[state.kind]} ${encodeBase64(output)}`;
+      }
+    }
+  }
+
+  finish(wwwAuthenticate: readonly string[]): void {
+    if (this.#complete) return;
+    const state = this.#state;
+    if (state.kind === 'idle') return;
+    this.#state = { kind: 'failed' };
+    if (state.kind === 'failed') throw this.#refused();
+    if (state.kind === 'negotiate') {
+      const token = tokenOf(parseChallenges(wwwAuthenticate), 'negotiate');
+      if (token === undefined) state.context.concludeWithoutToken();
+      else state.context.step(token);
+    }
+    if ((state.kind === 'negotiate' || state.kind === 'ntlm') && !state.context.complete) {
+      throw new CarmineError('auth/protocol', {
+        context: { mechanism: state.kind, reason: 'the server did not finish the exchange' },
+      });
+    }
+    this.#state = state;
+    this.#complete = true;
+  }
+
+  #start(challenges: readonly Challenge[], request: HttpRequestLine | undefined): string {
+    for (const scheme of this.#schemes) {
+      if (!challenges.some((challenge) => challenge.scheme === scheme)) continue;
+      switch (scheme) {
+        case 'negotiate': {
+          const context = createSpnegoInitiator({ mechanisms: [ntlmInitiatorMechanism(this.#ntlm())] });
+          this.#state = { kind: 'negotiate', context };
+          return `${names.negotiate} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
+        }
+        case 'ntlm': {
+          const context = createNtlmInitiator(this.#ntlm());
+          this.#state = { kind: 'ntlm', context };
+          return `${names.ntlm} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
+        }
+        case 'basic':
+          this.#state = { kind: 'basic' };
+          return encodeBasic(this.#options.credentials);
+        case 'digest': {
+          const challenge = selectDigest(challenges);
+          if (challenge === undefined) continue;
+          return this.#startDigest(challenge, request);
+        }
+        case 'kerberos':
+          continue;
+      }
+    }
+    throw new CarmineError('auth/no-common-mechanism');
+  }
+
+  #startDigest(challenge: DigestChallenge, request: HttpRequestLine | undefined): string {
+    const clientNonce = encodeBase64(this.#options.environment.randomBytes(18));
+    const state = { kind: 'digest', challenge, clientNonce, count: 0 } as const;
+    this.#state = state;
+    return this.#digest(state, request);
+  }
+
+  #digest(state: Extract<State, { kind: 'digest' }>, request: HttpRequestLine | undefined): string {
+    if (request === undefined) {
+      throw new CarmineError('usage/invalid', {
+        context: { reason: 'Digest needs the method and URI of each request' },
+      });
+    }
+    const { credentials } = this.#options;
+    const { challenge, clientNonce } = state;
+    const count = state.count + 1;
+    this.#state = { ...state, count };
+    return encodeDigest({ credentials, challenge, request, clientNonce, count });
+  }
+
+  #ntlm(): NtlmInitiatorOptions {
+    const { credentials, environment, host, service, secureTransport, channelBinding } = this.#options;
+    return {
+      credentials,
+      environment,
+      targetName: `${service}/${host}`,
+      channelBinding: secureTransport ? channelBinding?.() : undefined,
+    };
+  }
+
+  #refused(): CarmineError {
+    return new CarmineError('auth/failed');
+  }
+}
+
+/** The token that goes on with this scheme's exchange. */
+function tokenOf(challenges: readonly Challenge[], scheme: 'negotiate' | 'ntlm'): Uint8Array | undefined {
+  const text = challenges.find((challenge) => challenge.scheme === scheme && challenge.token68 !== undefined)?.token68;
+  if (text === undefined) return undefined;
+  const token = decodeBase64(text);
+  if (token === undefined) {
+    throw new CarmineError('auth/protocol', { context: { mechanism: scheme, reason: 'the token is not base64' } });
+  }
+  return token;
+}
+
+const names = { negotiate: 'Negotiate', ntlm: 'NTLM' } as const;
