@@ -202,6 +202,14 @@ export const userAccountClass: CimClass = {
     { name: 'Domain', type: 'string', array: false, key: true, writable: false, description: 'Machine or domain.' },
     { name: 'Name', type: 'string', array: false, key: true, writable: false, description: 'Account name.' },
     { name: 'SID', type: 'string', array: false, key: false, writable: false, description: 'SID of the account.' },
+    {
+      name: 'LocalAccount',
+      type: 'boolean',
+      array: false,
+      key: false,
+      writable: false,
+      description: 'TRUE for an account of this machine.',
+    },
   ],
   methods: [],
 };

@@ -1,5 +1,6 @@
 import {
   type AccountDirectory,
+  type AccountInfo,
   type EndedJob,
   type JobExtensions,
   type JobFileDetails,
@@ -67,25 +68,29 @@ export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding
   };
 }
 
-/** Serves Win32_UserAccount, look-up by key only: it is a translation of names, not a list of accounts. */
+/** Serves Win32_UserAccount: the accounts of this machine, all of them local. */
 export function bindAccounts(accounts: AccountDirectory): ClassBinding {
   return {
     cls: userAccountClass,
     async get(keys, options) {
       const domain = text(keys, 'Domain');
       const name = text(keys, 'Name');
-      const account = await accounts.lookUpAccount(
-        domain === '' || domain === '.' ? name : `${domain}\\${name}`,
-        options,
-      );
-      return new Map([
-        ['Domain', account.domain],
-        ['Name', account.name],
-        ['SID', account.sid],
-      ]);
+      return accountToValues(await accounts.lookUpAccount(domain === '' ? name : `${domain}\\${name}`, options));
+    },
+    async *enumerate(options) {
+      for await (const account of accounts.listAccounts(options)) yield accountToValues(account);
     },
     methods: {},
   };
+}
+
+function accountToValues(account: AccountInfo): Values {
+  return new Map<string, CimValue>([
+    ['Domain', account.domain],
+    ['Name', account.name],
+    ['SID', account.sid],
+    ['LocalAccount', true],
+  ]);
 }
 
 function endedToValues(job: EndedJob): Values {

@@ -9,6 +9,7 @@ export interface AccountInfo {
 
 /** Translates account names to SIDs on the machine that will check them. */
 export interface AccountDirectory {
+  listAccounts(options?: CallOptions): AsyncIterable<AccountInfo>;
   /** `name` may be `user`, `DOMAIN\user` or `user@domain`; fails with `cim/not-found`. */
   lookUpAccount(name: string, options?: CallOptions): Promise<AccountInfo>;
 }

@@ -4,12 +4,14 @@ import { formatHresult, lookUpHresult } from './hresult.ts';
 
 /**
  * The error for an HRESULT that a peer returned. The code is that of the registry entry which carries this HRESULT
- * (the first of its domain order), so that callers can branch on it; the message is the table's meaning.
+ * (the first of its domain order), so that callers can branch on it; the message is the table's meaning, or `text` where
+ * the peer gave one of its own.
  */
-export function errorFromHresult(hresult: number, what: string): CarmineError {
+export function errorFromHresult(hresult: number, what: string, text?: string): CarmineError {
   const value = hresult >>> 0;
   const entry = lookUpHresult(value);
-  const message = `${what}: ${entry === undefined ? 'failed' : `${entry.meaning} (${entry.name})`} [${formatHresult(value)}]`;
+  const message =
+    text ?? `${what}: ${entry === undefined ? 'failed' : `${entry.meaning} (${entry.name})`} [${formatHresult(value)}]`;
   const code = codeOf.get(value) ?? 'cim/failed';
   return new CarmineError(code, { hresult: value, message });
 }

@@ -1,0 +1,345 @@
+import {
+  fromFiletime,
+  type JobErrorReport,
+  type JobSnapshot,
+  parseUrlPrefix,
+  sizeUnknown,
+  type UrlPrefix,
+} from '@carmine/core';
+import { CarmineError, errorFromHresult, formatHresult, isCarmineError } from '@carmine/errors';
+import { Cleanup } from './cleanup.ts';
+import type { CopyOptions, CopyPhase, CopyProgress, CopyResult } from './copy-types.ts';
+
+/**
+ * Copies one file from a server agent to a client agent: publishes it, creates a job for it, watches the job, verifies
+ * the digest, completes the job and takes back everything that was published (BITS Compact Server, the sequence of
+ * calls in the remote management samples). However it ends, both ends are cleaned up; what could not be is told.
+ *
+ * Throws the failure of the step that failed; for a job in error that is an error with the job's HRESULT.
+ */
+export async function copyFile(options: CopyOptions): Promise<CopyResult> {
+  const cleanup = new Cleanup(options.environment);
+  let result: Omit<CopyResult, 'leftovers'>;
+  try {
+    result = await new Copy(options, cleanup).run();
+  } catch (error) {
+    const leftovers = await cleanup.run();
+    throw withLeftovers(error, leftovers);
+  }
+  return { ...result, leftovers: await cleanup.run() };
+}
+
+class Copy {
+  readonly #o: CopyOptions;
+  readonly #cleanup: Cleanup;
+  readonly #prefix: UrlPrefix;
+  #transferred = 0n;
+  #total: bigint | undefined;
+  #jobId: string | undefined;
+
+  constructor(options: CopyOptions, cleanup: Cleanup) {
+    this.#o = options;
+    this.#cleanup = cleanup;
+    this.#prefix = parseUrlPrefix(options.urlGroup);
+  }
+
+  async run(): Promise<Omit<CopyResult, 'leftovers'>> {
+    const { keepUrl } = this.#o;
+    this.#report('queued');
+    const suffix = hex(this.#o.environment.randomBytes(16));
+    await this.#publish(suffix);
+    const url = clientUrl(this.#prefix, this.#o.source.host, suffix);
+    const jobId = await this.#createJob(url);
+    const job = await this.#watch(jobId);
+    const verified = await this.#verify(jobId, suffix);
+    await this.#complete(jobId);
+    if (keepUrl === true) this.#cleanup.forget('source');
+    return { jobId, url, bytes: job.bytesTotal === sizeUnknown ? job.bytesTransferred : job.bytesTotal, ...verified };
+  }
+
+  /** CreateUrlGroup, CreateUrl, CheckUrl: the file can be fetched afterwards, by the one account only. */
+  async #publish(suffix: string): Promise<void> {
+    const { urlGroups, accounts, path } = this.#o.source;
+    const { signal } = this.#o;
+    const prefix = this.#prefix.text;
+    const { sid } = await accounts.lookUpAccount(this.#o.fetchAs.user, { signal });
+    if (!(await this.#groupExists(prefix))) {
+      // Registered before the call: if its answer is lost, the group may exist all the same.
+      this.#cleanup.add('source', `the URL group ${prefix} on ${this.#o.source.name}`, async () => {
+        await urlGroups.deleteUrlGroup(prefix);
+      });
+      await urlGroups.createUrlGroup(prefix, { signal });
+    }
+    this.#cleanup.add('source', `the URL ${suffix} in ${prefix} on ${this.#o.source.name}`, async () => {
+      try {
+        await urlGroups.deleteUrl(prefix, suffix);
+      } catch (error) {
+        if (!isCarmineError(error, 'url/not-found') && !isCarmineError(error, 'url-group/not-found')) throw error;
+      }
+    });
+    await urlGroups.createUrl(
+      prefix,
+      { urlSuffix: suffix, sourceFilePath: path, sddlAuth: `D:P(A;;FR;;;${sid})` },
+      { signal },
+    );
+    if (!(await urlGroups.checkUrl(prefix, suffix, { signal })))
+      throw new CarmineError('url/not-found', { context: { suffix } });
+  }
+
+  async #groupExists(prefix: string): Promise<boolean> {
+    try {
+      await this.#o.source.urlGroups.getUrlGroup(prefix, { signal: this.#o.signal });
+      return true;
+    } catch (error) {
+      if (isCarmineError(error, 'url-group/not-found')) return false;
+      throw error;
+    }
+  }
+
+  /** CreateJob suspended, so that credentials and settings are there before the first byte moves. */
+  async #createJob(url: string): Promise<string> {
+    const { destination, source, fetchAs, priority, sha256, signal } = this.#o;
+    const { jobs } = destination;
+    const displayName = this.#o.displayName ?? `Copy of ${source.path} from ${source.name}`;
+    const jobId = await jobs.createJob(
+      {
+        displayName: displayName.slice(0, 256),
+        remoteUrl: url,
+        localFile: destination.path,
+        serviceAccount: 'NetworkService',
+        type: 'download',
+        suspend: true,
+        description: 'carmine copy',
+      },
+      { signal },
+    );
+    this.#jobId = jobId;
+    this.#cleanup.add('destination', `the job ${jobId} on ${destination.name}`, () => this.#cancel(jobId));
+    for (const scheme of ['negotiate', 'ntlm'] as const) {
+      await jobs.setCredentials(
+        jobId,
+        { target: 'server', scheme, userName: fetchAs.user, password: fetchAs.password },
+        { signal },
+      );
+    }
+    if (priority !== undefined) await jobs.modifyJob(jobId, { priority }, { signal });
+    try {
+      await jobs.modifyFileDetails(
+        jobId,
+        0,
+        { computeSha256: true, ...(sha256 === undefined ? {} : { expectedSha256: sha256 }) },
+        { signal },
+      );
+    } catch (error) {
+      // A client without digests can still copy, unless a digest was asked for.
+      if (sha256 !== undefined || !isCarmineError(error, 'controller/extension-missing')) throw error;
+    }
+    await jobs.setJobState(jobId, 'resume', { signal });
+    return jobId;
+  }
+
+  async #cancel(jobId: string): Promise<void> {
+    try {
+      await this.#o.destination.jobs.setJobState(jobId, 'cancel');
+    } catch (error) {
+      if (!isCarmineError(error, 'job/not-found')) throw error;
+    }
+  }
+
+  /** Looks at the job until it is transferred. */
+  async #watch(jobId: string): Promise<JobSnapshot> {
+    const { environment, timeout, signal, pollInterval = 500 } = this.#o;
+    const start = environment.now();
+    for (;;) {
+      const job = await this.#look(jobId);
+      if (job !== undefined) {
+        this.#advance(job);
+        if (job.state === 'transferred') return job;
+        if (job.state === 'error') throw await this.#jobFailure(jobId);
+        await this.#reportState(job);
+      }
+      if (timeout !== undefined && environment.now() - start >= timeout * 1000) {
+        // The job goes on and needs its URL.
+        this.#cleanup.forget('source');
+        this.#cleanup.forget('destination');
+        throw new CarmineError('controller/timed-out', { context: { seconds: timeout, jobId } });
+      }
+      await environment.sleep(pollInterval, signal);
+    }
+  }
+
+  #unreachableSince: number | undefined;
+
+  /** The job, or undefined while the client cannot be reached: a job survives its agent's restart. */
+  async #look(jobId: string): Promise<JobSnapshot | undefined> {
+    const { destination, environment, signal, unreachableTimeout = 600 } = this.#o;
+    try {
+      const job = await destination.jobs.getJob(jobId, { signal });
+      this.#unreachableSince = undefined;
+      return job;
+    } catch (error) {
+      if (isCarmineError(error, 'job/not-found')) throw await this.#vanished(jobId);
+      if (!isCarmineError(error) || error.kind !== 'transient') throw error;
+      const now = environment.now();
+      this.#unreachableSince ??= now;
+      if (now - this.#unreachableSince >= unreachableTimeout * 1000) throw error;
+      this.#report('waiting', { reason: `${destination.name} cannot be reached` });
+      return undefined;
+    }
+  }
+
+  /** Somebody else ended the job; its history says how. */
+  async #vanished(jobId: string): Promise<CarmineError> {
+    const { destination } = this.#o;
+    try {
+      for await (const ended of destination.jobs.listEndedJobs()) {
+        if (ended.jobId !== jobId) continue;
+        return new CarmineError('controller/job-failed', { context: { reason: `it was ended: ${ended.reason}` } });
+      }
+    } catch {
+      // Without a history there is nothing to add.
+    }
+    return new CarmineError('controller/job-vanished', { context: { jobId, target: destination.name } });
+  }
+
+  async #jobFailure(jobId: string): Promise<CarmineError> {
+    let report: JobErrorReport;
+    try {
+      // Before the job is cancelled: afterwards it cannot be asked.
+      report = await this.#o.destination.jobs.getError(jobId, 0x0409);
+    } catch (cause) {
+      return new CarmineError('controller/job-failed', { context: { reason: 'the client gave no details' }, cause });
+    }
+    const reason = report.errorDescription || errorFromHresult(report.code, 'job').message;
+    const context = report.contextDescription || report.context;
+    return errorFromHresult(
+      report.code,
+      'job',
+      `the job failed: ${reason} (${context}) [${formatHresult(report.code)}]`,
+    );
+  }
+
+  /** Compares the digest of the copy with the one given and with the source's. */
+  async #verify(jobId: string, suffix: string): Promise<Pick<CopyResult, 'sha256' | 'verifiedAgainst'>> {
+    const { destination, sha256: expected, signal } = this.#o;
+    this.#report('verifying');
+    let actual: string | null;
+    try {
+      ({ sha256: actual } = await destination.jobs.getFileDetails(jobId, 0, { signal }));
+    } catch (error) {
+      if (expected !== undefined || !isCarmineError(error, 'controller/extension-missing')) throw error;
+      return { sha256: null, verifiedAgainst: [] };
+    }
+    if (actual === null)
+      throw new CarmineError('controller/integrity', { context: { reason: 'the client computed no digest' } });
+    const verifiedAgainst: ('argument' | 'source')[] = [];
+    if (expected !== undefined) {
+      if (actual !== expected) throw mismatch(actual, expected);
+      verifiedAgainst.push('argument');
+    }
+    const source = await this.#sourceDigest(suffix);
+    if (source !== undefined) {
+      if (actual !== source) throw mismatch(actual, source);
+      verifiedAgainst.push('source');
+    }
+    return { sha256: actual, verifiedAgainst };
+  }
+
+  /** The server computes it in the background; undefined when the server has no such thing. */
+  async #sourceDigest(suffix: string): Promise<string | undefined> {
+    const { source, environment, signal, pollInterval = 500 } = this.#o;
+    for (;;) {
+      try {
+        const { sha256 } = await source.urlGroups.getUrlDetails(this.#prefix.text, suffix, { signal });
+        if (sha256 !== null) return sha256;
+      } catch (error) {
+        if (isCarmineError(error, 'controller/extension-missing')) return undefined;
+        throw error;
+      }
+      await environment.sleep(pollInterval, signal);
+    }
+  }
+
+  async #complete(jobId: string): Promise<void> {
+    this.#report('finishing');
+    await this.#o.destination.jobs.setJobState(jobId, 'complete', { signal: this.#o.signal });
+    this.#cleanup.forget('destination');
+  }
+
+  #advance(job: JobSnapshot): void {
+    if (job.bytesTransferred > this.#transferred) this.#transferred = job.bytesTransferred;
+    if (job.bytesTotal !== sizeUnknown) this.#total = job.bytesTotal;
+  }
+
+  async #reportState(job: JobSnapshot): Promise<void> {
+    if (job.state !== 'transientError') {
+      this.#report(phaseOf(job));
+      return;
+    }
+    const { jobs } = this.#o.destination;
+    try {
+      const { waitReason, nextAttempt } = await jobs.getFileDetails(job.jobId, firstOpenFile(job), {
+        signal: this.#o.signal,
+      });
+      this.#report('waiting', {
+        reason: waitReason,
+        ...(nextAttempt === 0n ? {} : { nextAttempt: fromFiletime(nextAttempt) }),
+      });
+    } catch {
+      this.#report('waiting', { reason: 'a failure that may pass' });
+    }
+  }
+
+  #report(phase: CopyPhase, more: Pick<CopyProgress, 'reason' | 'nextAttempt'> = {}): void {
+    this.#o.onProgress?.({
+      phase,
+      bytesTransferred: this.#transferred,
+      bytesTotal: this.#total,
+      jobId: this.#jobId,
+      ...more,
+    });
+  }
+}
+
+/** When the last bytes are there but the job is not transferred, its digest is being computed. */
+function phaseOf(job: JobSnapshot): CopyPhase {
+  if (job.state === 'queued' || job.state === 'suspended') return 'queued';
+  if (job.state === 'connecting') return 'connecting';
+  return job.bytesTransferred === job.bytesTotal ? 'verifying' : 'transferring';
+}
+
+/** The URL that the client fetches: a wildcard in the prefix becomes the host that the source is known by. */
+export function clientUrl(prefix: UrlPrefix, host: string, suffix: string): string {
+  const authority = prefix.host === '+' || prefix.host === '*' ? host : prefix.host;
+  const bracketed = authority.includes(':') && !authority.startsWith('[') ? `[${authority}]` : authority;
+  return `${prefix.scheme}://${bracketed}:${prefix.port}${prefix.path}${suffix}`;
+}
+
+function firstOpenFile(job: JobSnapshot): number {
+  return Math.max(
+    0,
+    job.files.findIndex((file) => !file.completed),
+  );
+}
+
+function mismatch(actual: string, expected: string): CarmineError {
+  return new CarmineError('controller/integrity', {
+    context: { reason: `SHA-256 is ${actual}, expected ${expected}` },
+  });
+}
+
+function withLeftovers(thrown: unknown, leftovers: readonly string[]): unknown {
+  if (leftovers.length === 0) return thrown;
+  const error = CarmineError.from(thrown);
+  const message = `${error.message}; left behind: ${leftovers.join(', ')}`;
+  return new CarmineError(error.code, {
+    message,
+    context: { ...error.context, leftovers },
+    cause: thrown,
+    ...(error.hresult === undefined ? {} : { hresult: error.hresult }),
+  });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

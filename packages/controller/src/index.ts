@@ -1,0 +1,10 @@
+export { clientUrl, copyFile } from './copy.ts';
+export type {
+  CopyDestination,
+  CopyEnvironment,
+  CopyOptions,
+  CopyPhase,
+  CopyProgress,
+  CopyResult,
+  CopySource,
+} from './copy-types.ts';
