@@ -1,0 +1,1 @@
+export { systemEnvironment } from './system-environment.ts';
