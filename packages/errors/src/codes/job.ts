@@ -27,4 +27,11 @@ export const jobCodes = {
   },
   'job/certificate-not-found': { kind: 'fatal', text: 'no such certificate in store {store}', hresult: 0x80092004 },
   'job/uploads-not-supported': { kind: 'unsupported', text: 'upload jobs are not supported', hresult: 0x80004001 },
+  'job/store-damaged': { kind: 'local', text: 'the job database is damaged: {reason}', hresult: 0x8020006c },
+  'job/store-key': { kind: 'local', text: 'the secrets of the job database cannot be read: {reason}' },
+  'job/store-version': {
+    kind: 'local',
+    text: 'the job database has version {found}, this program knows {known}',
+    hresult: 0x8020006c,
+  },
 } as const;

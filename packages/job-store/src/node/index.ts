@@ -1,0 +1,1 @@
+export { openSqliteJobStore, type SqliteJobStoreOptions } from './sqlite-store.ts';
