@@ -6,12 +6,13 @@ import type { AccountLookup, AuthenticatedAccount, Environment } from '../contex
 import { claimedNameOf, findAccount } from '../credentials.ts';
 import { equalSecrets } from '../crypto/digest.ts';
 import { Rc4 } from '../crypto/rc4.ts';
+import { netbiosName } from '../host-name.ts';
 import type { MechanismContext } from '../pdu-protection.ts';
 import { remoteFault } from '../remote-fault.ts';
 import { type AvPair, avFlagMicPresent, avFlags, avIds, decodeAvPairs, encodeAvPairs, findAvPair } from './av-pairs.ts';
 import { NtlmContext, ntlmPolicy, ntlmProtocol } from './context.ts';
 import { combineFlags, hasFlag, missingRequirement, ntlmFlags } from './flags.ts';
-import { fileTimeOf, messageIntegrityCode, ntOwfV2, ntProofStr, sessionBaseKey, upperCase } from './keys.ts';
+import { fileTimeOf, messageIntegrityCode, ntOwfV2, ntProofStr, sessionBaseKey } from './keys.ts';
 import {
   type AuthenticateMessage,
   decodeAuthenticate,
@@ -235,10 +236,6 @@ function targetInfo(hostName: string, now: number): readonly AvPair[] {
     { id: avIds.dnsComputerName, value: dns },
     { id: avIds.timestamp, value: timestamp },
   ];
-}
-
-function netbiosName(hostName: string): string {
-  return upperCase(hostName.split('.')[0] ?? '').slice(0, 15);
 }
 
 /** 36 hours in FILETIME units: MaxLifetime of Windows. */
