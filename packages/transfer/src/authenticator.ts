@@ -3,13 +3,19 @@
  * connection (RFC 4559, section 6), so every connection gets its own.
  */
 export interface Authenticator {
-  /** Authorization for a request that nobody challenged yet (Basic); else undefined. */
-  initial(): string | undefined;
+  /** Authorization for a request that is sent unasked (Basic, Digest once challenged); else undefined. */
+  initial(request: RequestLine): string | undefined;
   /** Answers the WWW-Authenticate values of a 401; throws when there is nothing more to say. */
-  next(wwwAuthenticate: readonly string[]): string;
+  next(wwwAuthenticate: readonly string[], request: RequestLine): string;
   /** Takes the WWW-Authenticate values of the final answer; throws when the server did not prove itself. */
   finish(wwwAuthenticate: readonly string[]): void;
   readonly complete: boolean;
+}
+
+/** As it stands in the request; Digest signs it. */
+export interface RequestLine {
+  readonly method: string;
+  readonly uri: string;
 }
 
 /** What an authenticator may know of its connection. */

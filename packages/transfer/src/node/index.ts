@@ -1,3 +1,4 @@
+export { credentialAuthenticators } from './credentials.ts';
 export { type DownloadOptions, download } from './download.ts';
 export { nodeDisk } from './node-disk.ts';
 export { nodePlatform } from './platform.ts';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
 import { buildConnector, Client, type Dispatcher } from 'undici';
-import type { Authenticator, AuthenticatorFactory } from '../authenticator.ts';
+import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
 import type { Headers, ResponseHead } from '../headers.ts';
 import { networkError } from '../network-errors.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
@@ -118,6 +118,8 @@ class Connection {
   readonly #factory: AuthenticatorFactory | undefined;
   #socket: Socket | undefined;
   authenticator: Authenticator | undefined;
+  /** Challenges that the authenticator has answered. */
+  answered = 0;
 
   constructor(
     origin: string,
@@ -141,8 +143,9 @@ class Connection {
       bodyTimeout: options.timeouts?.body ?? fiveMinutes,
       connect: (target, callback) =>
         connect(target, (error, socket) => {
-          // Whoever was authenticated on the socket before is nobody on this one.
-          this.authenticator = undefined;
+          // Whoever was authenticated on the socket before is nobody on this one. An exchange that only just began is not
+          // bound to its socket yet: servers may close after the first 401.
+          if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
           if (error !== null) return callback(error, null);
           this.#socket = socket;
           callback(null, socket);
@@ -156,6 +159,7 @@ class Connection {
 
   newAuthenticator(): Authenticator | undefined {
     const { hostname, protocol } = new URL(this.origin);
+    this.answered = 0;
     this.authenticator = this.#factory?.({
       host: hostname,
       secureTransport: protocol === 'https:',
@@ -189,22 +193,24 @@ class Exchange implements ReceiverExchange {
 
   send(url: string, authorization?: string): void {
     let connection: Connection;
+    const { pathname, search } = new URL(url);
+    const line = { method: this.#request.method, uri: pathname + search };
     let authenticate = authorization;
     try {
       connection = this.#receiver.connectionTo(url);
       if (authenticate === undefined) {
         // Basic can be sent unasked; the others wait for the challenge.
         const fresh = connection.authenticator ?? connection.newAuthenticator();
-        authenticate = fresh?.initial();
+        authenticate = fresh?.initial(line);
       }
     } catch (thrown) {
       queueMicrotask(() => this.#fail(thrown, url));
       return;
     }
-    const { pathname, search } = new URL(url);
     connection.client.dispatch(
-      { method: this.#request.method, path: pathname + search, headers: this.#headers(authenticate) },
-      new AttemptHandler(this, connection, url),
+      // undici would close after HEAD; an authenticated connection is worth keeping.
+      { method: line.method, path: line.uri, headers: this.#headers(authenticate), reset: false },
+      new AttemptHandler(this, connection, url, line),
     );
   }
 
@@ -242,6 +248,7 @@ class Exchange implements ReceiverExchange {
   judge(
     connection: Connection,
     url: string,
+    line: RequestLine,
     head: ResponseHead,
     challenges: readonly string[],
   ): (() => void) | undefined {
@@ -254,7 +261,7 @@ class Exchange implements ReceiverExchange {
     }
     if (head.status === 401 && connection.canAuthenticate) {
       if (this.#legs++ >= maximumLegs) throw new CarmineError('transfer/authentication');
-      const authorization = this.#answer(connection, challenges);
+      const authorization = this.#answer(connection, challenges, line);
       return () => this.send(url, authorization);
     }
     if (head.status >= 400 && head.status < 500 && head.status !== 412 && head.status !== 416) {
@@ -263,8 +270,8 @@ class Exchange implements ReceiverExchange {
         return () => this.send(this.#receiver.url);
       }
     }
-    const authenticator = connection.authenticator;
-    if (authenticator !== undefined && head.status < 300 && challenges.length > 0) authenticator.finish(challenges);
+    // Only what is accepted must come from a server that proved itself; a refusal is reported as what it is.
+    if (head.status < 300) this.#finish(connection, challenges);
     return undefined;
   }
 
@@ -286,18 +293,25 @@ class Exchange implements ReceiverExchange {
     this.#fail(thrown, url);
   }
 
-  #answer(connection: Connection, challenges: readonly string[]): string {
+  #answer(connection: Connection, challenges: readonly string[], line: RequestLine): string {
     try {
       let authenticator = connection.authenticator;
-      // The server has forgotten who we are: once, we tell it again.
-      if (
-        authenticator === undefined ||
-        (authenticator.complete && this.#legs === 1 && authenticator.initial() === undefined)
-      ) {
+      // The server has forgotten on this connection who we are: once, we tell it again.
+      if (authenticator === undefined || (authenticator.complete && this.#legs === 1)) {
         authenticator = connection.newAuthenticator();
       }
       if (authenticator === undefined) throw new CarmineError('transfer/authentication');
-      return authenticator.next(challenges);
+      connection.answered++;
+      return authenticator.next(challenges, line);
+    } catch (cause) {
+      connection.authenticator = undefined;
+      throw new CarmineError('transfer/authentication', { cause });
+    }
+  }
+
+  #finish(connection: Connection, challenges: readonly string[]): void {
+    try {
+      connection.authenticator?.finish(challenges);
     } catch (cause) {
       connection.authenticator = undefined;
       throw new CarmineError('transfer/authentication', { cause });
@@ -332,13 +346,15 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
   readonly #url: string;
+  readonly #line: RequestLine;
   #next: (() => void) | undefined;
   #drained = 0;
 
-  constructor(exchange: Exchange, connection: Connection, url: string) {
+  constructor(exchange: Exchange, connection: Connection, url: string, line: RequestLine) {
     this.#exchange = exchange;
     this.#connection = connection;
     this.#url = url;
+    this.#line = line;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -353,7 +369,13 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     if (this.#exchange.over || status < 200) return;
     const head = { status, headers: joined(headers), origin: this.#connection.origin };
     try {
-      this.#next = this.#exchange.judge(this.#connection, this.#url, head, list(headers['www-authenticate']));
+      this.#next = this.#exchange.judge(
+        this.#connection,
+        this.#url,
+        this.#line,
+        head,
+        list(headers['www-authenticate']),
+      );
     } catch (thrown) {
       this.#exchange.error(thrown, this.#url);
       controller.abort(new CarmineError('internal/aborted'));
