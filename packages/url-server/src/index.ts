@@ -1,0 +1,11 @@
+export { BandwidthBucket } from './bandwidth.ts';
+export { minimumBandwidth, newGroup, type PublishedUrl, type UrlGroup, unlimited } from './group.ts';
+export { formatHttpDate, parseHttpDate } from './http-date.ts';
+export { type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
+export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
+export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';
+export { decodePath, type RequestTarget, type Route, route } from './router.ts';
+export type { DigestSource, GroupStore, Ports, PortTls, SourceFiles } from './shells.ts';
+export { suffixKey } from './suffix.ts';
+export { createUrlGroups, type UrlGroups, type UrlGroupsOptions } from './url-groups.ts';
+export { type FileVersion, sameVersion, type Validators, validatorsOf } from './validators.ts';

@@ -1,0 +1,119 @@
+import { X509Certificate } from 'node:crypto';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { tlsServerEndPoint } from '@carmine/auth';
+import { CarmineError } from '@carmine/errors';
+import type { PortTls } from '../shells.ts';
+
+/** What a request handler learns of the port. */
+export interface PortContext {
+  readonly port: number;
+  readonly scheme: 'http' | 'https';
+  /** See `tlsServerEndPoint`; of the certificate that this connection's listener had when it was opened. */
+  readonly channelBinding: Uint8Array | undefined;
+}
+
+export type PortHandler = (request: IncomingMessage, response: ServerResponse, context: PortContext) => void;
+
+/** One port on every bind address. A new certificate, or asking for client certificates, affects new connections only. */
+export class PortListener {
+  readonly #port: number;
+  readonly #scheme: 'http' | 'https';
+  readonly #bind: readonly string[];
+  readonly #handler: PortHandler;
+  #servers: Server[] = [];
+  readonly #retired: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+
+  constructor(port: number, scheme: 'http' | 'https', bind: readonly string[], handler: PortHandler) {
+    this.#port = port;
+    this.#scheme = scheme;
+    this.#bind = bind;
+    this.#handler = handler;
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#scheme;
+  }
+
+  /** Listens, or listens anew with another certificate; the old listeners' connections go on. */
+  async open(tls: PortTls | undefined): Promise<void> {
+    const old = this.#servers;
+    if (old.length > 0 && tls === undefined) return;
+    for (const server of old) server.close();
+    this.#retired.push(...old);
+    this.#servers = [];
+    try {
+      for (const host of this.#bind) this.#servers.push(await this.#listen(host, tls));
+    } catch (cause) {
+      for (const server of this.#servers) server.close();
+      this.#servers = [];
+      const reason = (cause as NodeJS.ErrnoException).code ?? 'cannot listen';
+      throw new CarmineError('url-group/port-in-use', { context: { port: this.#port, reason }, cause });
+    }
+  }
+
+  /** Stops listening and cuts every connection. */
+  async close(): Promise<void> {
+    const servers = [...this.#servers, ...this.#retired];
+    this.#servers = [];
+    this.#retired.length = 0;
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+
+  #listen(host: string, tls: PortTls | undefined): Promise<Server> {
+    const channelBinding = tls === undefined ? undefined : tlsServerEndPoint(new X509Certificate(tls.certificate).raw);
+    const context: PortContext = { port: this.#port, scheme: this.#scheme, channelBinding };
+    const handle: RequestListener = (request, response) => this.#handler(request, response, context);
+    const server =
+      tls === undefined
+        ? createHttpServer(httpOptions, handle)
+        : createHttpsServer(
+            {
+              ...httpOptions,
+              cert: tls.certificate,
+              key: tls.privateKey,
+              minVersion: 'TLSv1.2',
+              requestCert: tls.askClientCertificate,
+              // The thumbprint of the URL decides, not a chain.
+              rejectUnauthorized: false,
+            },
+            handle,
+          );
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.maxRequestsPerSocket = 0;
+    server.keepAliveTimeout = 65_000;
+    server.setTimeout(idleTimeout);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port: this.#port, host, exclusive: true }, () => {
+        server.off('error', reject);
+        server.on('error', () => {});
+        resolve(server);
+      });
+    });
+  }
+}
+
+const httpOptions = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 20_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5000,
+} as const;
+
+/** A connection on which nothing moves for so long is cut, milliseconds. */
+const idleTimeout = 120_000;

@@ -1,0 +1,287 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import {
+  type AccountLookup,
+  createHttpAcceptor,
+  type Environment,
+  type HttpAcceptor,
+  type HttpScheme,
+} from '@carmine/auth';
+import { CarmineError } from '@carmine/errors';
+import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
+import { BandwidthBucket } from '../bandwidth.ts';
+import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
+import { type FileRequest, planResponse } from '../plan-response.ts';
+import { decodePath, route } from '../router.ts';
+import type { DigestSource } from '../shells.ts';
+import { suffixKey } from '../suffix.ts';
+import { validatorsOf } from '../validators.ts';
+import type { PortContext } from './port-listener.ts';
+import { sendFile } from './send-file.ts';
+import type { OpenSource, SourceFolder } from './source-files.ts';
+
+export interface RequestHandlerOptions {
+  readonly groups: () => Iterable<UrlGroup>;
+  readonly files: SourceFolder;
+  readonly digests: DigestSource;
+  readonly accounts: AccountLookup;
+  readonly environment: Environment;
+  readonly hostName: string;
+  /** Serve groups whose schemes are all off. */
+  readonly anonymous: boolean;
+  readonly requireChannelBinding: boolean;
+  readonly warn: (message: string) => void;
+}
+
+/** What one answer needs to be ended from outside. */
+interface Transfer {
+  readonly group: UrlGroup;
+  stop(): void;
+  readonly done: Promise<void>;
+}
+
+/** Answers requests of every port: route, authenticate, look up, check access, then plan and send. */
+export class RequestHandler {
+  readonly #o: RequestHandlerOptions;
+  readonly #transfers = new Set<Transfer>();
+  readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
+  /** Per connection, one acceptor for each set of schemes: groups on one port may differ. */
+  readonly #acceptors = new WeakMap<Socket, Map<string, HttpAcceptor>>();
+
+  constructor(options: RequestHandlerOptions) {
+    this.#o = options;
+  }
+
+  /** Number of answers being sent. */
+  get running(): number {
+    return this.#transfers.size;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse, port: PortContext): void {
+    // A body is never wanted; it is read and dropped so that the connection can go on.
+    request.resume();
+    response.on('error', () => {});
+    this.#answer(request, response, port).catch((error) => {
+      this.#o.warn(`a request failed: ${(error as Error).message}`);
+      if (response.headersSent) response.destroy();
+      else end(response, 503);
+    });
+  }
+
+  /** Ends the answers of a group; resolves when their connections are cut. */
+  async endTransfers(group: UrlGroup): Promise<void> {
+    const mine = [...this.#transfers].filter((transfer) => transfer.group === group);
+    for (const transfer of mine) transfer.stop();
+    await Promise.all(mine.map((transfer) => transfer.done));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, port: PortContext): Promise<void> {
+    const path = decodePath(request.url ?? '');
+    if (path === undefined) return end(response, 400);
+    const host = hostOf(request.headers.host);
+    const localAddress = (request.socket.localAddress ?? '').replace(/^::ffff:/, '');
+    const found = route(this.#o.groups(), { port: port.port, scheme: port.scheme, host, localAddress, path });
+    // HTTP.SYS answers 400 where nothing is registered, 503 where a registration has nobody behind it.
+    if (found === undefined) return end(response, 400);
+    const { group, suffix } = found;
+    if (group.state !== 'listening') return end(response, 503);
+
+    const token = this.#authenticate(request, response, group, port);
+    if (token === undefined) return;
+    const url = lookUp(group, suffix);
+    if (url === undefined) return end(response, 404);
+    if (!this.#mayRead(url, token, request.socket)) return end(response, 403);
+    const { method } = request;
+    if (method !== 'GET' && method !== 'HEAD') return end(response, 405, { Allow: 'GET, HEAD' });
+    await this.#serve(group, url, toFileRequest(method, request), response);
+  }
+
+  /** Undefined when the answer is already given: a challenge, or a refusal. */
+  #authenticate(
+    request: IncomingMessage,
+    response: ServerResponse,
+    group: UrlGroup,
+    port: PortContext,
+  ): Token | undefined {
+    const source = request.socket.remoteAddress ?? '';
+    const schemes: HttpScheme[] = [
+      ...(group.negotiate ? (['negotiate'] as const) : []),
+      ...(group.ntlm ? (['ntlm'] as const) : []),
+    ];
+    if (schemes.length === 0) {
+      if (this.#o.anonymous) return anonymousToken(source);
+      end(response, 403);
+      return undefined;
+    }
+    const outcome = this.#acceptorFor(request.socket, schemes, port, source).authenticate(
+      request.headers.authorization,
+    );
+    if (outcome.kind === 'accepted') {
+      if (outcome.responseHeader !== undefined) response.setHeader('WWW-Authenticate', outcome.responseHeader);
+      return outcome.token;
+    }
+    end(response, 401, { 'WWW-Authenticate': [...outcome.headers] });
+    return undefined;
+  }
+
+  #acceptorFor(socket: Socket, schemes: readonly HttpScheme[], port: PortContext, source: string): HttpAcceptor {
+    let acceptors = this.#acceptors.get(socket);
+    if (acceptors === undefined) {
+      acceptors = new Map();
+      this.#acceptors.set(socket, acceptors);
+    }
+    const key = schemes.join();
+    let acceptor = acceptors.get(key);
+    if (acceptor === undefined) {
+      const { accounts, environment, hostName, requireChannelBinding } = this.#o;
+      acceptor = createHttpAcceptor({
+        schemes,
+        accounts,
+        environment,
+        hostName,
+        realm: 'Carmine',
+        source,
+        secureTransport: port.scheme === 'https',
+        channelBinding: port.channelBinding,
+        requireChannelBinding: requireChannelBinding && port.channelBinding !== undefined,
+      });
+      acceptors.set(key, acceptor);
+    }
+    return acceptor;
+  }
+
+  /** FILE_GENERIC_READ against the URL's descriptor, and the certificate that it may ask for. */
+  #mayRead(url: PublishedUrl, token: Token, socket: Socket): boolean {
+    if (token === nobody) return false;
+    if (url.certificateHash !== undefined && clientThumbprint(socket) !== url.certificateHash) return false;
+    return url.sddl === '' || accessCheck(parseSddl(url.sddl), token, fileGenericRead);
+  }
+
+  async #serve(group: UrlGroup, url: PublishedUrl, request: FileRequest, response: ServerResponse): Promise<void> {
+    if (group.connectionLimit !== unlimited && this.#transfersOf(group) >= group.connectionLimit)
+      return end(response, 503, { 'Retry-After': '5' });
+    let source: OpenSource;
+    try {
+      source = await this.#o.files.open(url.sourcePath);
+    } catch (error) {
+      return end(response, sourceStatus(error));
+    }
+    const { file, version } = source;
+    let finished = () => {};
+    const transfer = this.#begin(
+      group,
+      response,
+      new Promise<void>((resolve) => {
+        finished = resolve;
+      }),
+    );
+    try {
+      const sha256 = this.#o.digests.get(url.sourcePath, version);
+      const plan = planResponse(request, { size: version.size, validators: validatorsOf(version), sha256 });
+      response.writeHead(plan.status, plan.headers);
+      if (plan.body === undefined) {
+        response.end();
+        return;
+      }
+      const whole = await sendFile({
+        file,
+        version,
+        range: plan.body,
+        out: response,
+        chunkLimit: () => group.bandwidthLimit,
+        pace: (bytes) => this.#pace(group, bytes, transfer.aborted),
+        stopped: () => transfer.aborted.aborted,
+      });
+      if (whole) response.end();
+      else response.destroy();
+    } finally {
+      this.#transfers.delete(transfer.entry);
+      await file.close();
+      finished();
+    }
+  }
+
+  #begin(group: UrlGroup, response: ServerResponse, done: Promise<void>): { entry: Transfer; aborted: AbortSignal } {
+    const controller = new AbortController();
+    const stop = () => {
+      controller.abort();
+      response.destroy();
+    };
+    const entry: Transfer = { group, stop, done };
+    this.#transfers.add(entry);
+    response.once('close', () => controller.abort());
+    return { entry, aborted: controller.signal };
+  }
+
+  #transfersOf(group: UrlGroup): number {
+    let count = 0;
+    for (const transfer of this.#transfers) if (transfer.group === group) count++;
+    return count;
+  }
+
+  async #pace(group: UrlGroup, bytes: number, signal: AbortSignal): Promise<void> {
+    if (group.bandwidthLimit === unlimited) return;
+    let bucket = this.#buckets.get(group);
+    if (bucket === undefined) {
+      bucket = new BandwidthBucket();
+      this.#buckets.set(group, bucket);
+    }
+    const wait = bucket.reserve(bytes, group.bandwidthLimit, performance.now());
+    if (wait > 0) await pause(wait, signal);
+  }
+}
+
+function lookUp(group: UrlGroup, suffix: string): PublishedUrl | undefined {
+  try {
+    return group.urls.get(suffixKey(suffix));
+  } catch {
+    return undefined;
+  }
+}
+
+function toFileRequest(method: 'GET' | 'HEAD', { headers }: IncomingMessage): FileRequest {
+  const single = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined);
+  return {
+    method,
+    range: headers.range,
+    ifMatch: headers['if-match'],
+    ifNoneMatch: headers['if-none-match'],
+    ifModifiedSince: headers['if-modified-since'],
+    ifUnmodifiedSince: headers['if-unmodified-since'],
+    ifRange: single(headers['if-range']),
+  };
+}
+
+/** The source is the server's business: a client learns that it is not there, or not now. */
+function sourceStatus(error: unknown): number {
+  const { code } = CarmineError.from(error);
+  return code === 'file/io' || code === 'internal/unexpected' ? 503 : 404;
+}
+
+function clientThumbprint(socket: Socket): string | undefined {
+  const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
+  return certificate?.fingerprint?.replaceAll(':', '').toLowerCase();
+}
+
+function hostOf(header: string | undefined): string {
+  return (header ?? '').replace(/:\d*$/, '').toLowerCase();
+}
+
+function end(response: ServerResponse, status: number, headers: Record<string, string | string[]> = {}): void {
+  response.writeHead(status, { ...headers, 'Content-Length': '0' });
+  response.end();
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,84 @@
+import type { AccountLookup, Environment } from '@carmine/auth';
+import type { CertificateStore } from '@carmine/core';
+import type { Ports, PortTls } from '../shells.ts';
+import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
+import { createBackgroundDigests } from './background-digests.ts';
+import { openGroupStore } from './group-store.ts';
+import { PortListener } from './port-listener.ts';
+import { RequestHandler } from './request-handler.ts';
+import { createSourceFolder } from './source-files.ts';
+
+export interface UrlServerOptions {
+  readonly stateDir: string;
+  /** Addresses on which URL groups listen. */
+  readonly bind: readonly string[];
+  /** Only files below these folders may be published. */
+  readonly roots: readonly string[];
+  readonly requireTls: boolean;
+  readonly anonymous: boolean;
+  /** Keep groups over a restart. */
+  readonly persist: boolean;
+  readonly requireChannelBinding: boolean;
+  readonly accounts: AccountLookup;
+  readonly certificates: CertificateStore;
+  readonly environment: Environment;
+  readonly hostName: string;
+  readonly warn: (message: string) => void;
+}
+
+/** URL groups and the listeners that serve them. */
+export interface UrlServer {
+  readonly groups: UrlGroups;
+  /** Number of answers being sent. */
+  running(): number;
+  start(): Promise<void>;
+  /** Ends running answers, closes the ports and the store. */
+  stop(): Promise<void>;
+}
+
+export function createUrlServer(options: UrlServerOptions): UrlServer {
+  const { bind, warn } = options;
+  const store = openGroupStore(options.stateDir, options.persist);
+  const files = createSourceFolder(options.roots);
+  const digests = createBackgroundDigests(files, warn);
+  const handler = new RequestHandler({ ...options, files, digests, groups: () => groups.groups.values() });
+  const ports = createPorts(bind, handler);
+  const groups = createUrlGroups({ ...options, store, ports, files, digests });
+  return {
+    groups,
+    running: () => handler.running,
+    start: () => groups.start(),
+    async stop() {
+      await groups.stop();
+      await digests.close();
+      store.close();
+    },
+  };
+}
+
+function createPorts(bind: readonly string[], handler: RequestHandler): Ports {
+  const listeners = new Map<number, { listener: PortListener; tls: PortTls | undefined }>();
+  return {
+    async open(port, scheme, tls) {
+      const present = listeners.get(port);
+      if (present !== undefined && sameTls(present.tls, tls)) return;
+      const listener = present?.listener ?? new PortListener(port, scheme, bind, (...call) => handler.handle(...call));
+      await listener.open(tls);
+      listeners.set(port, { listener, tls });
+    },
+    async close(port) {
+      const present = listeners.get(port);
+      listeners.delete(port);
+      await present?.listener.close();
+    },
+    endTransfers: (group) => handler.endTransfers(group),
+  };
+}
+
+function sameTls(a: PortTls | undefined, b: PortTls | undefined): boolean {
+  return (
+    a?.certificate === b?.certificate &&
+    a?.privateKey === b?.privateKey &&
+    a?.askClientCertificate === b?.askClientCertificate
+  );
+}

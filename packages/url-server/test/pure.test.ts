@@ -1,0 +1,294 @@
+import { parseUrlPrefix } from '@carmine/core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  BandwidthBucket,
+  decodePath,
+  evaluatePreconditions,
+  formatHttpDate,
+  parseHttpDate,
+  parseRange,
+  planResponse,
+  rangeAllowed,
+  route,
+  suffixKey,
+  validatorsOf,
+} from '../src/index.ts';
+
+describe('HTTP dates', () => {
+  // RFC 9110 section 5.6.7's own example in its three forms.
+  const example = Date.UTC(1994, 10, 6, 8, 49, 37);
+  it.each(['Sun, 06 Nov 1994 08:49:37 GMT', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994'])(
+    '%s',
+    (text) => {
+      expect(parseHttpDate(text)).toBe(example);
+    },
+  );
+
+  it('writes what Date writes, and reads it back', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -62_135_596_800, max: 253_402_300_799 }), (seconds) => {
+        const text = new Date(seconds * 1000).toUTCString();
+        if (text.length !== 29) return;
+        expect(formatHttpDate(seconds * 1000)).toBe(text);
+        expect(parseHttpDate(text)).toBe(seconds * 1000);
+      }),
+    );
+  });
+
+  it.each([
+    '',
+    'yesterday',
+    'Sun, 31 Feb 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 24:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:37 +0000',
+  ])('refuses "%s"', (text) => {
+    expect(parseHttpDate(text)).toBeUndefined();
+  });
+});
+
+describe('Range', () => {
+  it.each([
+    [undefined, 'whole'],
+    ['bytes=0-0', [0, 0]],
+    ['bytes=0-', [0, 99]],
+    ['bytes=10-19', [10, 19]],
+    ['bytes=90-500', [90, 99]],
+    ['bytes=-1', [99, 99]],
+    ['bytes=-500', [0, 99]],
+    ['BYTES = 5-6', [5, 6]],
+    ['bytes=100-', 'unsatisfiable'],
+    ['bytes=100-200', 'unsatisfiable'],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=20-10', 'whole'],
+    ['bytes=0-1,5-6', 'whole'],
+    ['bytes=', 'whole'],
+    ['bytes=-', 'whole'],
+    ['items=0-1', 'whole'],
+    ['bytes=0-1x', 'whole'],
+    ['bytes=99999999999999999999-', 'whole'],
+  ])('%s of 100 bytes is %s', (header, expected) => {
+    const outcome = parseRange(header, 100);
+    expect(outcome.kind === 'part' ? [outcome.range.first, outcome.range.last] : outcome.kind).toEqual(expected);
+  });
+
+  it('of an empty file is never satisfiable', () => {
+    for (const header of ['bytes=0-', 'bytes=0-0', 'bytes=-1'])
+      expect(parseRange(header, 0).kind).toBe('unsatisfiable');
+  });
+
+  it('always stays inside the file', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'bytes=0123456789-, ') }), fc.nat(1000), (rest, length) => {
+        const outcome = parseRange(`bytes=${rest}`, length);
+        if (outcome.kind !== 'part') return;
+        expect(outcome.range.first).toBeGreaterThanOrEqual(0);
+        expect(outcome.range.last).toBeLessThan(length);
+        expect(outcome.range.first).toBeLessThanOrEqual(outcome.range.last);
+      }),
+    );
+  });
+});
+
+const validators = validatorsOf({ size: 100, device: 1n, inode: 2n, modified: 784_111_777_123_456_789n, changed: 5n });
+const modified = 'Sun, 06 Nov 1994 08:49:37 GMT';
+const before = 'Sun, 06 Nov 1994 08:49:36 GMT';
+const after = 'Sun, 06 Nov 1994 08:49:38 GMT';
+
+describe('preconditions', () => {
+  it.each([
+    [{}, 'proceed'],
+    [{ ifMatch: validators.etag }, 'proceed'],
+    [{ ifMatch: '*' }, 'proceed'],
+    [{ ifMatch: `"other", ${validators.etag}` }, 'proceed'],
+    [{ ifMatch: '"other"' }, 'failed'],
+    [{ ifMatch: `W/${validators.etag}` }, 'failed'],
+    [{ ifMatch: validators.etag, ifUnmodifiedSince: before }, 'proceed'],
+    [{ ifUnmodifiedSince: modified }, 'proceed'],
+    [{ ifUnmodifiedSince: after }, 'proceed'],
+    [{ ifUnmodifiedSince: before }, 'failed'],
+    [{ ifUnmodifiedSince: 'garbage' }, 'proceed'],
+    [{ ifNoneMatch: validators.etag }, 'notModified'],
+    [{ ifNoneMatch: `W/${validators.etag}` }, 'notModified'],
+    [{ ifNoneMatch: '*' }, 'notModified'],
+    [{ ifNoneMatch: '"other"' }, 'proceed'],
+    [{ ifNoneMatch: '"other"', ifModifiedSince: after }, 'proceed'],
+    [{ ifModifiedSince: modified }, 'notModified'],
+    [{ ifModifiedSince: before }, 'proceed'],
+    [{ ifMatch: '"other"', ifNoneMatch: '*' }, 'failed'],
+  ] as const)('%o: %s', (headers, expected) => {
+    expect(evaluatePreconditions(headers, validators)).toBe(expected);
+  });
+
+  it.each([
+    [undefined, true],
+    [validators.etag, true],
+    ['"other"', false],
+    [`W/${validators.etag}`, false],
+    [modified, true],
+    [after, false],
+    ['garbage', false],
+  ])('If-Range: %s allows a range: %s', (header, expected) => {
+    expect(rangeAllowed(header, validators)).toBe(expected);
+  });
+
+  it('changes the ETag with every part of the version', () => {
+    const version = { size: 1, device: 1n, inode: 2n, modified: 3n, changed: 4n };
+    const etags = [
+      version,
+      { ...version, size: 2 },
+      { ...version, inode: 3n },
+      { ...version, modified: 4n },
+      { ...version, changed: 5n },
+    ].map((each) => validatorsOf(each).etag);
+    expect(new Set(etags).size).toBe(5);
+  });
+});
+
+describe('answers', () => {
+  const file = { size: 100, validators, sha256: new Uint8Array(32).fill(255) };
+  it('has Content-Length, validators and digest on 200, 206 and HEAD', () => {
+    const whole = planResponse({ method: 'GET' }, file);
+    expect(whole).toMatchObject({ status: 200, body: { first: 0, last: 99 } });
+    expect(whole.headers).toMatchObject({
+      'Content-Length': '100',
+      'Last-Modified': modified,
+      ETag: validators.etag,
+      'Accept-Ranges': 'bytes',
+      'Repr-Digest': `sha-256=:${'/'.repeat(42)}8=:`,
+    });
+    expect(planResponse({ method: 'HEAD' }, file)).toEqual({ ...whole, body: undefined });
+    const part = planResponse({ method: 'GET', range: 'bytes=10-19' }, file);
+    expect(part).toMatchObject({ status: 206, body: { first: 10, last: 19 } });
+    expect(part.headers).toMatchObject({
+      'Content-Length': '10',
+      'Content-Range': 'bytes 10-19/100',
+      'Last-Modified': modified,
+    });
+  });
+
+  it('ignores Range on HEAD and when If-Range does not match', () => {
+    expect(planResponse({ method: 'HEAD', range: 'bytes=10-19' }, file).status).toBe(200);
+    expect(planResponse({ method: 'GET', range: 'bytes=10-19', ifRange: '"old"' }, file).status).toBe(200);
+  });
+
+  it('answers 416 with the length, 412 and 304 without a body, and an empty file with nothing', () => {
+    expect(planResponse({ method: 'GET', range: 'bytes=100-' }, file)).toMatchObject({
+      status: 416,
+      headers: { 'Content-Range': 'bytes */100' },
+    });
+    expect(planResponse({ method: 'GET', ifMatch: '"x"' }, file)).toMatchObject({ status: 412, body: undefined });
+    expect(planResponse({ method: 'GET', ifNoneMatch: '*' }, file)).toMatchObject({ status: 304, body: undefined });
+    expect(planResponse({ method: 'GET' }, { ...file, size: 0 })).toMatchObject({
+      status: 200,
+      headers: { 'Content-Length': '0' },
+      body: undefined,
+    });
+  });
+});
+
+describe('routing', () => {
+  const groups = [
+    'http://+:80/a',
+    'http://+:80/',
+    'http://server1:80/a',
+    'http://10.0.0.1:80/b',
+    'http://*:80/c',
+    'http://*:80/',
+    'http://+:81/',
+  ].map((text) => ({
+    prefix: parseUrlPrefix(text),
+  }));
+  const pick = (list: typeof groups, host: string, path: string, more: object = {}) =>
+    route(list, { port: 80, scheme: 'http', host, localAddress: '10.0.0.1', path, ...more })?.group.prefix.text;
+  const without = (...texts: string[]) => groups.filter(({ prefix }) => !texts.includes(prefix.text));
+
+  it('prefers the category to the length, and the length inside a category', () => {
+    expect(pick(groups, 'server1', '/a/x')).toBe('http://+:80/a/');
+    expect(pick(groups, 'server1', '/b/x')).toBe('http://+:80/');
+    const explicit = without('http://+:80/a/', 'http://+:80/');
+    expect(pick(explicit, 'server1', '/A/x')).toBe('http://server1:80/a/');
+    expect(pick(explicit, 'other', '/b/x')).toBe('http://10.0.0.1:80/b/');
+    expect(pick(explicit, 'other', '/b/x', { localAddress: '10.0.0.2' })).toBe('http://*:80/');
+    expect(pick(explicit, '10.0.0.1', '/b/x', { localAddress: '10.0.0.2' })).toBe('http://10.0.0.1:80/b/');
+    expect(pick(explicit, 'other', '/c/x')).toBe('http://*:80/c/');
+  });
+
+  it('does not match other ports, schemes, or half segments', () => {
+    expect(pick(groups, 'x', '/a', { port: 81 })).toBe('http://+:81/');
+    expect(pick(groups, 'x', '/a', { scheme: 'https' })).toBeUndefined();
+    expect(pick(without('http://+:80/', 'http://*:80/'), 'x', '/ab')).toBeUndefined();
+  });
+
+  it('gives the suffix in the case it was asked for', () => {
+    expect(route(groups, { port: 80, scheme: 'http', host: 'x', localAddress: '', path: '/A/File.BIN' })?.suffix).toBe(
+      'File.BIN',
+    );
+  });
+
+  it.each([
+    ['/a/b?c=d', '/a/b'],
+    ['/a%20b', '/a b'],
+    ['/%E4%BD%A0', '/你'],
+    ['/%zz', undefined],
+    ['/%00', undefined],
+    ['*', undefined],
+    ['http://host/a', undefined],
+    [`/${'a'.repeat(20_000)}`, undefined],
+  ])('decodes %s', (target, path) => {
+    expect(decodePath(target)).toBe(path);
+  });
+});
+
+describe('suffixes', () => {
+  it.each(['a', 'Dir/File.bin', 'a b', 'ünï', 'x'.repeat(2048), '...', '.a'])('accepts %s', (suffix) => {
+    expect(suffixKey(suffix)).toBe(suffix.normalize('NFC').toLowerCase());
+  });
+
+  it.each([
+    '',
+    '/',
+    '/a',
+    'a/',
+    'a//b',
+    '.',
+    '..',
+    'a/../b',
+    './a',
+    'a\\b',
+    'a?b',
+    'a#b',
+    'a%2fb',
+    'a\u0000b',
+    'a\nb',
+    'C:/x',
+    'x'.repeat(2049),
+  ])('refuses %j', (suffix) => {
+    expect(() => suffixKey(suffix)).toThrow(
+      expect.objectContaining({ code: 'url/invalid-suffix', hresult: 0x8007_0057 }),
+    );
+  });
+});
+
+describe('bandwidth', () => {
+  it('lets the rate through, with a second of burst, whatever the sizes', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1024, max: 1_000_000 }),
+        fc.array(fc.integer({ min: 1, max: 100_000 }), { minLength: 1, maxLength: 50 }),
+        (rate, sizes) => {
+          const bucket = new BandwidthBucket();
+          let now = 10_000;
+          let sent = 0;
+          const start = now;
+          for (const size of sizes) {
+            now += bucket.reserve(size, rate, now);
+            sent += size;
+          }
+          expect(sent).toBeLessThanOrEqual(rate * ((now - start) / 1000 + 1) + 1);
+        },
+      ),
+    );
+    expect(new BandwidthBucket().reserve(1e9, Number.POSITIVE_INFINITY, 0)).toBe(0);
+  });
+});
