@@ -1,3 +1,20 @@
+export { createWsmanOperations } from './client/operations.ts';
+export type {
+  ExchangeRequest,
+  ExchangeResponse,
+  IdentifyResult,
+  WsmanExchange,
+  WsmanOperations,
+  WsmanOperationsOptions,
+} from './client/types.ts';
+export {
+  createWsmanConnection,
+  type HttpDecision,
+  type HttpHead,
+  type HttpReply,
+  type WsmanConnection,
+  type WsmanConnectionOptions,
+} from './server/connection.ts';
 export { defaultWsmanLimits, type WsmanLimits } from './server/limits.ts';
 export { createWsmanServer, type WsmanServer } from './server/server.ts';
 export type {

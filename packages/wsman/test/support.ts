@@ -40,7 +40,7 @@ export interface TestServer {
   readonly urlGroups: MemoryUrlGroups;
   readonly clock: FakeClock;
   /** Sends an envelope and takes the answer apart. */
-  send(text: string, token?: Token): Promise<Answer>;
+  readonly send: (text: string, token?: Token) => Promise<Answer>;
 }
 
 export interface Answer {

@@ -22,7 +22,9 @@ export function faultFromError(thrown: unknown, place: FaultPlace): Fault {
  */
 export function errorFromFault(fault: Fault, milliseconds: number): CarmineError {
   const text = fault.text ?? '';
-  if (fault.name === 'timedOut') return new CarmineError('wsman/timed-out', { context: { milliseconds } });
+  if (fault.name === 'timedOut')
+    // `fault` tells it from a time-out of our own: the server is there, and on a Pull may be asked again.
+    return new CarmineError('wsman/timed-out', { context: { milliseconds, fault: true } });
   const specific = toCode[fault.name];
   if (specific !== undefined) return new CarmineError(specific, { message: text });
   if (fault.hresult === notFound) return new CarmineError('cim/not-found', { message: text });
