@@ -64,19 +64,24 @@ class HttpInitiatorState implements HttpInitiator {
     const state = this.#state;
     this.#state = { kind: 'failed' };
     const challenges = parseChallenges(wwwAuthenticate);
-    // A 401 on a finished exchange takes the identity back; starting again could go on for ever.
-    if (this.#complete || state.kind === 'failed' || state.kind === 'basic') throw this.#refused();
+    const wasComplete = this.#complete;
+    this.#complete = false;
     switch (state.kind) {
+      case 'failed':
+      case 'basic':
+        throw this.#refused();
       case 'idle':
         return this.#start(challenges, request);
       case 'digest': {
-        // RFC 7616 section 3.3, stale: the nonce is too old, the credentials were right.
+        // RFC 7616 section 3.3, stale: the nonce is too old, the credentials were right. Once per request.
         const fresh = selectDigest(challenges);
-        if (fresh?.stale !== true || fresh.nonce === state.challenge.nonce) throw this.#refused();
-        return this.#startDigest(fresh, request);
+        if (state.retried || fresh?.stale !== true || fresh.nonce === state.challenge.nonce) throw this.#refused();
+        return this.#startDigest(fresh, request, true);
       }
       case 'negotiate':
       case 'ntlm': {
+        // A 401 on a finished exchange takes the identity back; starting again could go on for ever.
+        if (wasComplete) throw this.#refused();
         const token = tokenOf(challenges, state.kind);
         const output = token === undefined ? undefined : state.context.step(token);
         if (output === undefined) throw this.#refused();
@@ -102,7 +107,7 @@ class HttpInitiatorState implements HttpInitiator {
         context: { mechanism: state.kind, reason: 'the server did not finish the exchange' },
       });
     }
-    this.#state = state;
+    this.#state = state.kind === 'digest' ? { ...state, retried: false } : state;
     this.#complete = true;
   }
 
@@ -126,7 +131,7 @@ class HttpInitiatorState implements HttpInitiator {
         case 'digest': {
           const challenge = selectDigest(challenges);
           if (challenge === undefined) continue;
-          return this.#startDigest(challenge, request);
+          return this.#startDigest(challenge, request, false);
         }
         case 'kerberos':
           continue;
@@ -135,9 +140,9 @@ class HttpInitiatorState implements HttpInitiator {
     throw new CarmineError('auth/no-common-mechanism');
   }
 
-  #startDigest(challenge: DigestChallenge, request: HttpRequestLine | undefined): string {
+  #startDigest(challenge: DigestChallenge, request: HttpRequestLine | undefined, retried: boolean): string {
     const clientNonce = encodeBase64(this.#options.environment.randomBytes(18));
-    const state = { kind: 'digest', challenge, clientNonce, count: 0 } as const;
+    const state = { kind: 'digest', challenge, clientNonce, count: 0, retried } as const;
     this.#state = state;
     return this.#digest(state, request);
   }
