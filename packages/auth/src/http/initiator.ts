@@ -26,6 +26,8 @@ type State =
       readonly challenge: DigestChallenge;
       readonly clientNonce: string;
       readonly count: number;
+      /** A stale nonce was replaced for the request under way. */
+      readonly retried: boolean;
     }
   | { readonly kind: 'negotiate'; readonly context: SpnegoInitiator }
   | { readonly kind: 'ntlm'; readonly context: SecurityContext }
