@@ -137,7 +137,9 @@ describe('a caller cannot tell the client from the dispatcher', () => {
     const query = 'select DisplayName, State, BytesTotal from BitsClientJob where Priority = 2';
     const projected = await all(inMemoryClient(server).executeQuery(namespace, query));
     const values = (list: unknown[]) =>
-      (list as { properties: Map<string, CimValue> }[]).map(({ properties }) => [...properties].sort());
+      (list as { properties: Map<string, CimValue> }[]).map(({ properties }) =>
+        [...properties].sort(([a], [b]) => (a < b ? -1 : 1)),
+      );
     expect(values(projected)).toEqual(values(await all(dispatcher.session(admin).executeQuery(namespace, query))));
   });
 

@@ -1,0 +1,12 @@
+import { randomUUID } from 'node:crypto';
+import type { WsmanEnvironment } from '../server/types.ts';
+
+/** The operating system's monotonic clock, timers and random identifiers. */
+export const systemWsmanEnvironment: WsmanEnvironment = {
+  now: () => performance.now(),
+  uuid: randomUUID,
+  after(delay, callback) {
+    const timer = setTimeout(callback, delay);
+    return () => clearTimeout(timer);
+  },
+};
