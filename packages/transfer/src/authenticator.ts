@@ -23,7 +23,7 @@ export interface AuthenticatedConnection {
   readonly host: string;
   readonly secureTransport: boolean;
   /** DER of the server's certificate, for the channel binding; undefined without TLS. */
-  serverCertificate(): Uint8Array | undefined;
+  readonly serverCertificate: () => Uint8Array | undefined;
 }
 
 /** One authenticator per connection; only ever asked for connections to the origin that the credentials are for. */

@@ -1,9 +1,8 @@
 import { CarmineError } from '@carmine/errors';
 import { checkLocalPath } from './destination-path.ts';
-import type { Disk, DiskDirectory } from './disk.ts';
+import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
 import { parseHttpDate } from './http-date.ts';
-import type { JournalState } from './journal.ts';
 import { JournalFile } from './journal-file.ts';
 import type { PlannerPhase } from './planner-types.ts';
 import type { ReceiverFactory } from './receiver.ts';
@@ -48,6 +47,10 @@ export interface TransferResult {
 
 /** One file on its way from a URL to its temporary file and at last to its name. Used by one caller at a time. */
 export interface FileTransfer {
+  /** Rejects when the destination cannot be written to: no such directory, outside the roots, a directory by that name. */
+  check(): Promise<void>;
+  /** What an earlier run left, without changing anything; undefined when there is nothing. */
+  inspect(): Promise<Omit<TransferProgress, 'phase'> | undefined>;
   /** Resolves when every byte is durable and verified; rejects with the error that ended it. May be called again then. */
   run(): Promise<TransferResult>;
   /** Ends `run` with `internal/aborted` once what was received is journalled. */
@@ -87,10 +90,14 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
     }
   }
 
-  async function run(directory: DiskDirectory): Promise<TransferResult> {
+  async function check(directory: DiskDirectory): Promise<void> {
     if ((await directory.kind(name)) === 'directory') {
       throw new CarmineError('file/not-a-file', { context: { path: options.path } });
     }
+  }
+
+  async function run(directory: DiskDirectory): Promise<TransferResult> {
+    await check(directory);
     const journal = await JournalFile.open(directory, journalName);
     try {
       const { file, resumed } = await openTemporary(directory, temporary, journal, options.url);
@@ -117,6 +124,13 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
     get progress() {
       return progress;
     },
+    check: () => withDirectory(check),
+    inspect: () =>
+      withDirectory(async (directory) => {
+        const state = await JournalFile.peek(directory, journalName);
+        if (state === undefined || (await directory.kind(temporary)) !== 'file') return undefined;
+        return { length: state.source.length, transferred: state.done.total };
+      }),
     async run() {
       if (running !== undefined)
         throw new CarmineError('internal/unexpected', { context: { message: 'runs already' } });
@@ -198,34 +212,51 @@ interface Names {
 }
 
 async function finish(directory: DiskDirectory, names: Names, mode: number, repeat = false): Promise<void> {
-  const journal = await JournalFile.peek(directory, names.journalName);
   const file = await directory.open(names.temporary);
-  if (file === undefined) {
-    if (!repeat || (await directory.kind(names.name)) !== 'file') {
-      throw new CarmineError('file/not-found', { context: { path: names.path } });
-    }
-  } else {
-    try {
-      requireComplete(journal);
-      // Renaming over a directory must fail before anything is touched.
-      if ((await directory.kind(names.name)) === 'directory') {
-        throw new CarmineError('file/not-a-file', { context: { path: names.path } });
+  try {
+    if ((await directory.kind(names.journalName)) !== undefined) {
+      const journal = await JournalFile.open(directory, names.journalName);
+      try {
+        await rename(directory, names, mode, file, journal);
+      } finally {
+        await journal.close();
       }
-      await file.touch(mode, parseHttpDate(journal.source.lastModified));
-      await file.sync();
-    } finally {
-      await file.close();
+    } else if (!repeat || file !== undefined || (await directory.kind(names.name)) !== 'file') {
+      // Without a journal nothing is known to be complete; after a crash it may be gone because all was done.
+      throw incomplete();
     }
-    await directory.rename(names.temporary, names.name);
+  } finally {
+    await file?.close();
   }
   // The name is durable before the journal, which could prove it, goes.
   await directory.sync();
   if (await directory.remove(names.journalName)) await directory.sync();
 }
 
-/** Promise 1: only a file whose every byte is journalled gets its name. */
-function requireComplete(state: JournalState | undefined): asserts state is JournalState {
-  if (state === undefined || state.done.total !== state.source.length) {
-    throw new CarmineError('transfer/journal', { context: { reason: 'the file is not complete' } });
+async function rename(
+  directory: DiskDirectory,
+  names: Names,
+  mode: number,
+  file: DiskFile | undefined,
+  journal: JournalFile,
+): Promise<void> {
+  const { state } = journal;
+  // Promise 1: only a file whose every byte is journalled gets its name.
+  if (state === undefined || state.done.total !== state.source.length) throw incomplete();
+  const existing = await directory.kind(names.name);
+  if (file === undefined) {
+    // The rename of an earlier attempt happened, although what followed did not.
+    if (state.finishing === true && existing === 'file') return;
+    throw new CarmineError('file/not-found', { context: { path: names.path } });
   }
+  // Renaming over a directory must fail before anything is touched.
+  if (existing === 'directory') throw new CarmineError('file/not-a-file', { context: { path: names.path } });
+  await file.touch(mode, parseHttpDate(state.source.lastModified));
+  await file.sync();
+  if (state.finishing !== true) await journal.noteFinishing();
+  await directory.rename(names.temporary, names.name);
+}
+
+function incomplete(): CarmineError {
+  return new CarmineError('transfer/journal', { context: { reason: 'the file is not complete' } });
 }

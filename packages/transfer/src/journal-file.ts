@@ -5,6 +5,7 @@ import {
   decodeJournal,
   encodeDigest,
   encodeExtents,
+  encodeFinishing,
   encodeHeader,
   encodeJournal,
   type JournalState,
@@ -103,6 +104,12 @@ export class JournalFile {
     const state = this.#current();
     await this.#append(encodeDigest('verified', sha256), 1);
     this.#state = { ...state, verified: sha256 };
+  }
+
+  async noteFinishing(): Promise<void> {
+    const state = this.#current();
+    await this.#append(encodeFinishing(), 1);
+    this.#state = { ...state, finishing: true };
   }
 
   close(): Promise<void> {

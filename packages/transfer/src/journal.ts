@@ -14,6 +14,7 @@ import type { Source } from './source.ts';
  *   2 extent   start u64 | end u64
  *   3 digest   text          the server told the SHA-256 later
  *   4 verified text          the file on disk has this SHA-256
+ *   5 finishing              the file is about to get its final name
  * text   = length u16 | UTF-8
  * ```
  *
@@ -25,6 +26,8 @@ export interface JournalState {
   readonly done: ExtentSet;
   /** SHA-256 that was computed over the complete file. */
   readonly verified?: string | undefined;
+  /** The rename was about to happen: when the temporary file is gone, it did. */
+  readonly finishing?: boolean | undefined;
 }
 
 export interface DecodedJournal {
@@ -78,10 +81,15 @@ export function encodeDigest(kind: 'digest' | 'verified', sha256: string): Uint8
   return frame(payload);
 }
 
+export function encodeFinishing(): Uint8Array {
+  return frame(Uint8Array.of(recordTypes.finishing));
+}
+
 /** The shortest journal that says the same: for compaction and for a fresh file. */
 export function encodeJournal(state: JournalState): Uint8Array {
   const parts = [journalMagic, encodeHeader(state.url, state.source), encodeExtents(state.done.extents)];
   if (state.verified !== undefined) parts.push(encodeDigest('verified', state.verified));
+  if (state.finishing === true) parts.push(encodeFinishing());
   return concat(parts);
 }
 
@@ -129,6 +137,8 @@ function applyRecord(state: JournalState | undefined, payload: Uint8Array): Jour
       const verified = readText(payload, view, 1)?.text;
       return verified === undefined ? undefined : { ...state, verified };
     }
+    case recordTypes.finishing:
+      return payload.length === 1 ? { ...state, finishing: true } : undefined;
     default:
       return undefined;
   }
@@ -186,7 +196,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const recordTypes = { header: 1, extent: 2, digest: 3, verified: 4 } as const;
+const recordTypes = { header: 1, extent: 2, digest: 3, verified: 4, finishing: 5 } as const;
 const frameLength = 8;
 /** URL (2,200 characters) and header fields (16 KiB together in undici) fit; anything longer is damage. */
 const maximumPayload = 65_536;

@@ -27,6 +27,11 @@ export const jobCodes = {
   },
   'job/certificate-not-found': { kind: 'fatal', text: 'no such certificate in store {store}', hresult: 0x80092004 },
   'job/uploads-not-supported': { kind: 'unsupported', text: 'upload jobs are not supported', hresult: 0x80004001 },
+  'job/maximum-download-time': {
+    kind: 'fatal',
+    text: 'the maximum download time is exceeded',
+    hresult: 0x80200054,
+  },
   'job/store-damaged': { kind: 'local', text: 'the job database is damaged: {reason}', hresult: 0x8020006c },
   'job/store-key': { kind: 'local', text: 'the secrets of the job database cannot be read: {reason}' },
   'job/store-version': {

@@ -1,0 +1,10 @@
+export { createJobEngine } from './engine.ts';
+export {
+  type EngineClock,
+  type JobEngine,
+  type JobEngineOptions,
+  type JobLimits,
+  type TransferFactory,
+  type TransferRequest,
+  windowsLimits,
+} from './options.ts';

@@ -1,0 +1,469 @@
+import {
+  type ClientCertificateReference,
+  failureEvent,
+  fromFiletime,
+  type JobEvent,
+  type JobTransition,
+  jobTransition,
+  type StoredCertificate,
+  type SuccessCode,
+  toFiletime,
+} from '@carmine/core';
+import { CarmineError } from '@carmine/errors';
+import type { StoredFile, StoredJob } from '@carmine/job-store';
+import type { FileTransfer, TransferResult } from '@carmine/transfer';
+import { storedError } from './error-report.ts';
+import { type Job, type Turn, withFile } from './job.ts';
+import type { JobEngineOptions } from './options.ts';
+import { decide, isActive, sliceEnd } from './schedule.ts';
+import { toEnded } from './snapshot.ts';
+import { type Due, nextDue } from './timers.ts';
+
+/**
+ * Drives jobs through their life: applies the machine's transitions, gives turns, follows transfers, waits, ends jobs.
+ * Everything that changes a job runs in `job.exclusive`; what is said below as "in the job's turn to change" means that.
+ */
+export class JobRunner {
+  readonly #options: JobEngineOptions;
+  readonly #jobs: Map<string, Job>;
+  readonly #sliceTime: number;
+  #places = 0;
+  #running = false;
+  #scheduling: Promise<void> | undefined;
+  #again = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: JobEngineOptions, jobs: Map<string, Job>) {
+    this.#options = options;
+    this.#jobs = jobs;
+    this.#sliceTime = options.sliceTime ?? fiveMinutes;
+  }
+
+  /** Takes up every job where the last process left it. */
+  async start(): Promise<void> {
+    for (const job of this.#jobs.values()) await job.exclusive(() => this.#recover(job));
+    this.#running = true;
+    this.schedule();
+    await this.#scheduling;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#cancelTimer?.();
+    await this.#scheduling;
+    await Promise.all(
+      [...this.#jobs.values()].map((job) =>
+        job.exclusive(async () => {
+          await this.#leaveTurn(job);
+        }),
+      ),
+    );
+  }
+
+  /** A new job is in the map. */
+  added(job: Job): void {
+    job.place = ++this.#places;
+    this.schedule();
+  }
+
+  // --- in the job's turn to change -----------------------------------------------------------------------------------
+
+  /** Fails where the machine has no such transition. */
+  transition(job: Job, event: JobEvent): JobTransition {
+    return jobTransition(job.stored.state, event);
+  }
+
+  /** Makes a transition durable, then does what follows from it. */
+  async apply(job: Job, event: JobEvent, changes: Partial<StoredJob> = {}): Promise<void> {
+    const { state, effects } = this.transition(job, event);
+    const before = job.stored.state;
+    const now = this.#options.clock.now();
+    let next: Partial<StoredJob> = { ...changes, state };
+    for (const effect of effects) {
+      if (effect === 'clearError') next = { ...next, error: null };
+      if (effect === 'countError') next = { ...next, transientErrorCount: job.stored.transientErrorCount + 1 };
+      if (effect === 'stampCompletion' && job.stored.completionTime === 0n) {
+        next = { ...next, completionTime: toFiletime(now) };
+      }
+      if (effect === 'disarmRetryTimer') next = { ...next, nextAttempt: 0n };
+      if (effect === 'armRetryTimer' && next.nextAttempt === undefined) {
+        next = { ...next, nextAttempt: toFiletime(now + job.stored.minimumRetryDelay * 1_000) };
+      }
+    }
+    if (isActive(job.stored) && !isActive({ state })) {
+      next = { activeSeconds: job.stored.activeSeconds + (now - job.turnBegan) / 1_000, ...next };
+    }
+    await this.save(job, next);
+    // After the save: if that fails, nothing has happened.
+    if (effects.includes('stopTransfer')) await this.#leaveTurn(job);
+    if (state === 'queued' && before !== 'queued') job.place = ++this.#places;
+    if (effects.includes('startTransfer')) this.#startTurn(job);
+    this.schedule();
+  }
+
+  /** Writes the job with its latest progress and these changes. */
+  async save(job: Job, changes: Partial<StoredJob>): Promise<void> {
+    const now = this.#options.clock.now();
+    const next = { ...job.current, ...changes, modificationTime: toFiletime(now) };
+    await this.#options.store.save(next);
+    job.stored = next;
+    job.savedAt = now;
+    this.schedule();
+  }
+
+  async checkDestination(file: StoredFile): Promise<void> {
+    await this.#transferOf(file, undefined, undefined, () => undefined).check();
+  }
+
+  async findCertificate(reference: ClientCertificateReference): Promise<StoredCertificate> {
+    // UNSPECIFIED: there is one set of stores, whatever the location says.
+    const found =
+      reference.by === 'hash'
+        ? await this.#options.certificates?.findByThumbprint(reference.store, reference.hash)
+        : await this.#options.certificates?.findBySubject(reference.store, reference.subject);
+    if (found === undefined) {
+      throw new CarmineError('job/certificate-not-found', { context: { store: reference.store } });
+    }
+    return found;
+  }
+
+  /**
+   * Complete: files that are there get their names, the others are deleted. The intent is durable before the first rename,
+   * so that a crash in between is finished at the next start.
+   */
+  async complete(job: Job): Promise<SuccessCode> {
+    this.transition(job, 'complete');
+    const repeat = job.stored.ending !== null;
+    await this.save(job, { ending: { action: 'complete', reason: 'completed' } });
+    await this.#leaveTurn(job);
+    for (const [index, file] of job.stored.files.entries()) {
+      if (!file.transferred || file.renamed) continue;
+      try {
+        await this.#transferOf(file, undefined, undefined, () => undefined).finish({ repeat });
+      } catch (thrown) {
+        const error = CarmineError.from(thrown);
+        await this.apply(job, 'completeFailed', { ending: null, ...errorFields(error, index) });
+        throw error;
+      }
+      await this.save(job, { files: withFile(job.stored, index, { renamed: true }).files });
+    }
+    const missing = job.stored.files.filter((file) => !file.transferred);
+    await this.#discard(missing);
+    const done = job.stored.files.length - missing.length;
+    const reason =
+      missing.length === 0 ? 'completed' : `completed in part: ${done} of ${job.stored.files.length} files`;
+    await this.#end(job, 'acknowledged', reason);
+    return missing.length === 0 ? 0 : partialComplete;
+  }
+
+  /** Cancel: temporary files go, those of files that were transferred included. */
+  async cancel(job: Job, event: 'cancel' | 'inactivityTimeout', reason: string): Promise<SuccessCode> {
+    this.transition(job, event);
+    await this.save(job, { ending: { action: 'cancel', reason } });
+    await this.#leaveTurn(job);
+    const deleted = await this.#discard(job.stored.files.filter((file) => !file.renamed));
+    await this.#end(job, 'cancelled', reason);
+    return deleted ? 0 : unableToDelete;
+  }
+
+  async #end(job: Job, state: 'acknowledged' | 'cancelled', reason: string): Promise<void> {
+    await this.#options.store.end(toEnded(job.stored, state, reason, toFiletime(this.#options.clock.now())));
+    job.ended = true;
+    this.#jobs.delete(job.stored.jobId);
+    this.schedule();
+  }
+
+  /** False when something could not be deleted. */
+  async #discard(files: readonly StoredFile[]): Promise<boolean> {
+    let deleted = true;
+    for (const file of files) {
+      try {
+        await this.#transferOf(file, undefined, undefined, () => undefined).discard();
+      } catch (problem) {
+        deleted = false;
+        this.#options.onProblem?.(problem);
+      }
+    }
+    return deleted;
+  }
+
+  // --- after a restart -----------------------------------------------------------------------------------------------
+
+  async #recover(job: Job): Promise<void> {
+    job.place = ++this.#places;
+    const { ending } = job.stored;
+    if (ending?.action === 'cancel') {
+      await this.cancel(job, 'cancel', ending.reason);
+      return;
+    }
+    if (ending?.action === 'complete') {
+      // A failed rename is the job's error now; nobody waits for it.
+      await this.complete(job).catch((problem: unknown) => this.#options.onProblem?.(problem));
+      return;
+    }
+    let { stored } = job;
+    for (const [index, file] of stored.files.entries()) {
+      if (file.transferred) continue;
+      // The journal may be ahead of the store by what was reported within the last second.
+      const found = await this.#transferOf(file, undefined, undefined, () => undefined)
+        .inspect()
+        .catch(() => undefined);
+      if (found === undefined) continue;
+      const total = found.length === undefined ? file.bytesTotal : BigInt(found.length);
+      stored = withFile(stored, index, { bytesTotal: total, bytesTransferred: BigInt(found.transferred) });
+    }
+    const { state } = this.transition(job, 'restart');
+    const nextAttempt =
+      state === 'transientError' && stored.nextAttempt === 0n ? toFiletime(this.#options.clock.now()) : undefined;
+    const next = { ...stored, state, ...(nextAttempt === undefined ? {} : { nextAttempt }) };
+    await this.#options.store.save(next);
+    job.stored = next;
+  }
+
+  // --- a turn --------------------------------------------------------------------------------------------------------
+
+  #startTurn(job: Job): void {
+    const turn: Turn = { cancelled: false, transfer: undefined, fileIndex: -1 };
+    job.turn = turn;
+    job.turnBegan = this.#options.clock.now();
+    void this.#drive(job, turn);
+  }
+
+  /** Ends the job's turn, if it has one; what was received is journalled when this resolves. */
+  async #leaveTurn(job: Job): Promise<void> {
+    const { turn } = job;
+    if (turn === undefined) return;
+    turn.cancelled = true;
+    await turn.transfer?.stop();
+    // The journal has it in any case; the store's copy may wait.
+    if (job.current !== job.stored) await this.save(job, {}).catch((problem) => this.#options.onProblem?.(problem));
+    job.endTurn();
+  }
+
+  async #drive(job: Job, turn: Turn): Promise<void> {
+    for (;;) {
+      const outcome = await this.#persistently(job, turn, () => this.#nextFile(job, turn));
+      if (outcome === undefined) return;
+      const settled = await outcome.result;
+      const goOn = await this.#persistently(job, turn, () => this.#fileEnded(job, turn, settled));
+      if (goOn !== true) return;
+    }
+  }
+
+  /** Starts the first file that is not there; undefined when the turn is over. */
+  async #nextFile(job: Job, turn: Turn): Promise<{ readonly result: Promise<Settled> } | undefined> {
+    const index = job.stored.files.findIndex((file) => !file.transferred);
+    const file = job.stored.files[index];
+    if (file === undefined) {
+      await this.apply(job, 'filesDone');
+      return undefined;
+    }
+    turn.fileIndex = index;
+    const settle = async (): Promise<Settled> => {
+      try {
+        const reference = job.stored.clientCertificate;
+        const certificate = reference === null ? undefined : await this.findCertificate(reference);
+        if (turn.cancelled) throw new CarmineError('internal/aborted');
+        turn.transfer = this.#transferOf(file, job.stored, certificate, () => this.#progressed(job, turn));
+        return { result: await turn.transfer.run() };
+      } catch (thrown) {
+        return { error: CarmineError.from(thrown) };
+      }
+    };
+    return { result: settle() };
+  }
+
+  /** True when the turn goes on with the next file. */
+  async #fileEnded(job: Job, turn: Turn, settled: Settled): Promise<boolean> {
+    job.follow(turn, this.#options.clock.now());
+    const index = turn.fileIndex;
+    if ('result' in settled) {
+      const { length, sha256 } = settled.result;
+      const bytes = BigInt(length);
+      const done = { transferred: true, bytesTotal: bytes, bytesTransferred: bytes, sha256: sha256 ?? null };
+      await this.save(job, { files: withFile(job.current, index, done).files });
+      turn.transfer = undefined;
+      return true;
+    }
+    await this.#failed(job, settled.error, index);
+    return false;
+  }
+
+  async #failed(job: Job, error: CarmineError, fileIndex: number): Promise<void> {
+    const sinceProgress = (this.#options.clock.now() - fromFiletime(job.current.lastProgress)) / 1_000;
+    const event = error.kind === 'transient' ? failureEvent(job.stored, sinceProgress) : 'fatalFailure';
+    await this.apply(job, event, errorFields(error, fileIndex));
+  }
+
+  #progressed(job: Job, turn: Turn): void {
+    const now = this.#options.clock.now();
+    const moved = job.follow(turn, now);
+    if (turn.cancelled) return;
+    if (job.stored.state === 'connecting' && turn.transfer?.progress.phase !== 'connecting') {
+      void this.#quietly(job, turn, async () => {
+        if (job.stored.state === 'connecting') await this.apply(job, 'connected');
+      });
+    } else if (moved && now - job.savedAt >= saveInterval) {
+      // Once per interval, however many callbacks come before the save happens.
+      job.savedAt = now;
+      void this.#quietly(job, turn, () => this.save(job, {}));
+    }
+  }
+
+  #transferOf(
+    file: StoredFile,
+    job: StoredJob | undefined,
+    clientCertificate: StoredCertificate | undefined,
+    onProgress: () => void,
+  ): FileTransfer {
+    return this.#options.transfers({
+      url: file.remoteUrl,
+      path: file.localFile,
+      temporaryName: file.temporaryName,
+      credentials: job?.credentials ?? [],
+      clientCertificate,
+      proxy: job?.proxy ?? { usage: 'preconfig' },
+      expectedSha256: file.expectedSha256 ?? undefined,
+      computeSha256: file.computeSha256,
+      onProgress,
+    });
+  }
+
+  /** For what may be lost: the next one says the same. */
+  async #quietly(job: Job, turn: Turn, work: () => Promise<void>): Promise<void> {
+    try {
+      await job.exclusive(async () => {
+        if (!turn.cancelled && !job.ended) await work();
+      });
+    } catch (problem) {
+      this.#options.onProblem?.(problem);
+    }
+  }
+
+  /** For what must not be lost: tries until the store takes it. Undefined when the turn was cancelled meanwhile. */
+  async #persistently<T>(job: Job, turn: Turn, work: () => Promise<T>): Promise<T | undefined> {
+    for (;;) {
+      try {
+        return await job.exclusive(async () => (turn.cancelled || job.ended ? undefined : await work()));
+      } catch (problem) {
+        this.#options.onProblem?.(problem);
+        await new Promise<void>((resolve) => void this.#options.clock.after(storeRetry, resolve));
+      }
+    }
+  }
+
+  // --- scheduling ----------------------------------------------------------------------------------------------------
+
+  /** Something changed: gives turns and sets the timer anew. */
+  schedule(): void {
+    if (!this.#running) return;
+    this.#again = true;
+    this.#scheduling ??= this.#scheduleLoop().finally(() => {
+      this.#scheduling = undefined;
+      if (this.#again) this.schedule();
+    });
+  }
+
+  async #scheduleLoop(): Promise<void> {
+    while (this.#again && this.#running) {
+      this.#again = false;
+      try {
+        await this.#fireDue();
+        await this.#giveTurns();
+      } catch (problem) {
+        this.#options.onProblem?.(problem);
+        // The store failed; nothing else may ever call again.
+        this.#setTimer(this.#options.clock.now() + storeRetry);
+        return;
+      }
+    }
+    if (this.#running) this.#setTimer(this.#nextDeadline());
+  }
+
+  async #giveTurns(): Promise<void> {
+    for (;;) {
+      const decision = decide(this.#candidates(), this.#options.clock.now(), this.#sliceTime);
+      const job = decision === undefined ? undefined : this.#jobs.get(decision.jobId);
+      if (decision === undefined || job === undefined || !this.#running) return;
+      await job.exclusive(async () => {
+        const suits = decision.event === 'turn' ? job.stored.state === 'queued' : isActive(job.stored);
+        if (suits && !job.ended && this.#running) await this.apply(job, decision.event);
+      });
+    }
+  }
+
+  async #fireDue(): Promise<void> {
+    for (const job of this.#jobs.values()) {
+      if (this.#dueOf(job) === undefined) continue;
+      await job.exclusive(async () => {
+        const due = this.#dueOf(job);
+        if (due !== undefined && !job.ended && this.#running) await this.#fire(job, due);
+      });
+    }
+  }
+
+  #dueOf(job: Job): Due | undefined {
+    const due = nextDue(job.current, job.turnBegan);
+    return due !== undefined && due.at <= this.#options.clock.now() ? due : undefined;
+  }
+
+  async #fire(job: Job, due: Due): Promise<void> {
+    switch (due.event) {
+      case 'inactivityTimeout':
+        await this.cancel(job, 'inactivityTimeout', 'inactive for 90 days');
+        return;
+      case 'maximumDownloadTime': {
+        const error = new CarmineError('job/maximum-download-time');
+        await this.apply(job, 'fatalFailure', errorFields(error, job.turn?.fileIndex ?? null));
+        return;
+      }
+      case 'retryDue':
+        await this.apply(job, 'retryDue', { nextAttempt: 0n });
+        return;
+      case 'noProgressTimeout':
+        await this.apply(job, 'noProgressTimeout');
+        return;
+    }
+  }
+
+  #nextDeadline(): number | undefined {
+    const times = [...this.#jobs.values()].flatMap((job) => nextDue(job.current, job.turnBegan)?.at ?? []);
+    const slice = sliceEnd(this.#candidates(), this.#sliceTime);
+    if (slice !== undefined) times.push(slice);
+    return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  #setTimer(at: number | undefined): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer =
+      at === undefined
+        ? undefined
+        : this.#options.clock.after(Math.max(0, at - this.#options.clock.now()), () => this.schedule());
+  }
+
+  #candidates() {
+    return [...this.#jobs.values()].map(({ stored, place, turnBegan }) => ({
+      jobId: stored.jobId,
+      state: stored.state,
+      priority: stored.priority,
+      place,
+      turnBegan,
+    }));
+  }
+}
+
+type Settled = { readonly result: TransferResult } | { readonly error: CarmineError };
+
+function errorFields(error: CarmineError, fileIndex: number | null): Pick<StoredJob, 'error' | 'lastError'> {
+  const stored = storedError(error, fileIndex);
+  return { error: stored, lastError: stored.code };
+}
+
+/** BG_S_PARTIAL_COMPLETE and BG_S_UNABLE_TO_DELETE_FILES. */
+const partialComplete = 0x0020_0017;
+const unableToDelete = 0x0020_001a;
+const fiveMinutes = 300_000;
+/** Milliseconds between two saves of progress alone. */
+const saveInterval = 1_000;
+/** Milliseconds after which a store that failed is tried again. */
+const storeRetry = 5_000;

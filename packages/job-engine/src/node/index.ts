@@ -1,0 +1,2 @@
+export { system } from './system.ts';
+export { createNodeTransfers, type NodeTransferOptions } from './transfers.ts';

@@ -1,0 +1,33 @@
+import { createFileTransfer, type PlannerOptions } from '@carmine/transfer';
+import { createUndiciReceiverFactory, credentialAuthenticators, nodePlatform } from '@carmine/transfer/node';
+import type { TransferFactory } from '../options.ts';
+
+export interface NodeTransferOptions
+  extends Pick<PlannerOptions, 'connections' | 'checkpointBytes' | 'checkpointTime' | 'largeFile'> {
+  /** Directories below which jobs may write; nothing else is allowed. */
+  readonly roots: readonly string[];
+  /** PEM certificates of authorities that are trusted besides the system's. */
+  readonly trust?: readonly string[] | undefined;
+  readonly userAgent?: string | undefined;
+}
+
+/** Transfers over undici to the operating system's files. */
+export function createNodeTransfers(options: NodeTransferOptions): TransferFactory {
+  const platform = nodePlatform();
+  return (request) =>
+    createFileTransfer(platform, {
+      ...options,
+      url: request.url,
+      path: request.path,
+      temporaryName: request.temporaryName,
+      expectedSha256: request.expectedSha256,
+      computeSha256: request.computeSha256,
+      onProgress: request.onProgress,
+      receivers: createUndiciReceiverFactory({
+        userAgent: options.userAgent,
+        trust: options.trust,
+        clientCertificate: request.clientCertificate,
+        authenticator: credentialAuthenticators(request.credentials),
+      }),
+    });
+}
