@@ -414,7 +414,9 @@ export class JobRunner {
         return;
       case 'maximumDownloadTime': {
         const error = new CarmineError('job/maximum-download-time');
-        await this.apply(job, 'fatalFailure', errorFields(error, job.turn?.fileIndex ?? null));
+        // It was active all the time: the inactivity time-out starts now, not when somebody last touched it.
+        const lastActivity = toFiletime(this.#options.clock.now());
+        await this.apply(job, 'fatalFailure', { ...errorFields(error, job.turn?.fileIndex ?? null), lastActivity });
         return;
       }
       case 'retryDue':
