@@ -1,9 +1,20 @@
+export { createAccountDirectory } from './account-directory.ts';
+export {
+  type AgentContext,
+  type AgentOptions,
+  type AgentService,
+  type ReadyLine,
+  type RunningAgent,
+  startAgent,
+} from './agent.ts';
+export { type AgentProgram, runAgentProgram } from './agent-cli.ts';
 export { type AuditLog, openAuditLog } from './audit-log.ts';
 export { type CertificateFiles, type CertificateListing, openCertificateFiles } from './certificate-files.ts';
 export { makeStateFolder, replaceFile } from './files.ts';
 export { type GeneratedCertificate, generateCertificate } from './generate-certificate.ts';
 export { loadConfiguration } from './load-configuration.ts';
 export { createLog, type Log } from './log.ts';
+export { type Management, type ManagementOptions, netbiosName, openManagement } from './management.ts';
 export { CallCounter, type MetricsServer, type MetricsSource, serveMetrics } from './metrics.ts';
 export { type PasswordSource, readPassword } from './password.ts';
 export { lockState, type StateLock } from './state-lock.ts';

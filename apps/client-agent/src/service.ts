@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import type { AgentContext, AgentService } from '@carmine/agent/node';
+import { CarmineError } from '@carmine/errors';
+import { createJobEngine } from '@carmine/job-engine';
+import { createNodeTransfers, system } from '@carmine/job-engine/node';
+import { openSqliteJobStore } from '@carmine/job-store/node';
+
+/** The client agent: jobs, managed as BitsClientJob. */
+export async function createClientService({ configuration, certificates, log }: AgentContext): Promise<AgentService> {
+  const { stateDir, client } = configuration;
+  const store = openSqliteJobStore({ stateDirectory: stateDir });
+  const engine = createJobEngine({
+    ...system,
+    store,
+    transfers: createNodeTransfers({
+      roots: client.roots,
+      trust: await readTrust(client.trust),
+      checkpointBytes: client.checkpointBytes,
+      connections: client.connections,
+      userAgent: 'Carmine/0.1.0',
+    }),
+    accounts: Object.fromEntries(client.accounts),
+    ownUser: userInfo().username,
+    certificates,
+    onProblem: (problem) => log.error('a job has a problem', problem),
+  });
+  return {
+    providers: { jobs: engine, jobExtensions: engine },
+    start: () => engine.start(),
+    async stop() {
+      await engine.stop();
+      await store.close();
+    },
+  };
+}
+
+function readTrust(files: readonly string[]): Promise<string[]> {
+  return Promise.all(
+    files.map(async (file) => {
+      try {
+        // A store's file also holds the private key, which has no business among trusted certificates.
+        const text = await readFile(file, 'utf8');
+        const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);
+        if (blocks === null) throw new Error('it has no certificate');
+        return blocks.join('\n');
+      } catch (cause) {
+        const { message } = cause as Error;
+        throw new CarmineError('configuration/unreadable', { context: { file, reason: message }, cause });
+      }
+    }),
+  );
+}

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { readPassword } from '@carmine/agent/node';
+import { type CopyProgress, copyFile } from '@carmine/controller';
+import { jobPriorities } from '@carmine/core';
+import { connect, passwordFor } from '../connect.ts';
+import {
+  type Call,
+  type Command,
+  choice,
+  flag,
+  invalid,
+  outputOptions,
+  positional,
+  text,
+  wholeNumber,
+} from '../options.ts';
+import { formatBytes } from '../output.ts';
+import { formatDuration, ProgressDisplay } from '../progress.ts';
+import { parseFileTarget, type Target } from '../target.ts';
+import { stderrSink } from '../terminal.ts';
+import { sleep } from '../time.ts';
+
+const string = { type: 'string' } as const;
+
+/** `carmine copy SOURCE DESTINATION` */
+export const copyCommand: Command = {
+  words: ['copy'],
+  positionals: ['source', 'destination'],
+  options: {
+    ...outputOptions,
+    'url-group': string,
+    priority: string,
+    sha256: string,
+    'keep-url': { type: 'boolean' },
+    'fetch-as': string,
+    'fetch-password-file': string,
+    'source-password-file': string,
+    'destination-password-file': string,
+    'password-file': string,
+    'password-stdin': { type: 'boolean' },
+    trust: { type: 'string', multiple: true },
+    timeout: string,
+  },
+  summary: 'copy a file from one machine to another',
+  run: copy,
+};
+
+async function copy(call: Call): Promise<number> {
+  const source = parseFileTarget(positional(call, 'source'));
+  const destination = parseFileTarget(positional(call, 'destination'));
+  const sha256 = text(call, 'sha256')?.toLowerCase();
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) throw invalid('--sha256 has 64 hexadecimal digits');
+  const priority = choice(call, 'priority', jobPriorities);
+  const timeout = wholeNumber(text(call, 'timeout'), '--timeout');
+  const sourcePassword = await passwordFor(call, source, 'source-password-file');
+  const destinationPassword = await passwordFor(call, destination, 'destination-password-file');
+  const fetchAs = await fetchCredentials(call, source, sourcePassword);
+  const from = await connect(call, source, sourcePassword);
+  const to = await connect(call, destination, destinationPassword);
+  const display = new ProgressDisplay(stderrSink());
+  const started = performance.now();
+  try {
+    const result = await copyFile({
+      source: {
+        name: source.name,
+        urlGroups: from.urlGroups,
+        accounts: from.accounts,
+        host: source.host,
+        path: source.path,
+      },
+      destination: { name: destination.name, jobs: to.jobs, path: destination.path },
+      environment: { now: () => Date.now(), sleep, randomBytes: (length) => new Uint8Array(randomBytes(length)) },
+      urlGroup: text(call, 'url-group') ?? 'https://+:8443/carmine',
+      fetchAs,
+      priority,
+      sha256,
+      keepUrl: flag(call, 'keep-url'),
+      timeout,
+      signal: call.signal,
+      onProgress: (progress) => {
+        display.show(progress);
+        call.output.element(progressDocument(progress));
+      },
+    });
+    display.end();
+    const seconds = (performance.now() - started) / 1000;
+    for (const left of result.leftovers) call.output.message(`carmine: could not be cleaned up: ${left}`);
+    const compared = result.verifiedAgainst.map((with_) => (with_ === 'argument' ? '--sha256' : 'the source'));
+    const verified =
+      compared.length === 0
+        ? 'not verified: a machine without digests took part'
+        : `SHA-256 ${result.sha256}, the same as ${compared.join(' and ')}`;
+    const rate = seconds > 0 ? `, ${formatBytes(Math.round(Number(result.bytes) / seconds))}/s` : '';
+    call.output.message(
+      `copied ${formatBytes(result.bytes)} in ${formatDuration(Math.round(seconds))}${rate}; ${verified}`,
+    );
+    call.output.result('', {
+      schema: 'carmine.copy/1',
+      source: `${source.name}${source.path}`,
+      destination: `${destination.name}${destination.path}`,
+      jobId: result.jobId,
+      url: result.url,
+      bytes: result.bytes,
+      sha256: result.sha256,
+      verifiedAgainst: result.verifiedAgainst,
+      seconds: Math.round(seconds * 1000) / 1000,
+      leftovers: result.leftovers,
+    });
+    return 0;
+  } finally {
+    display.end();
+    await Promise.all([from.close(), to.close()]);
+  }
+}
+
+/** Who the client authenticates as at the source: the source's own user unless told otherwise. */
+async function fetchCredentials(
+  call: Call,
+  source: Target,
+  sourcePassword: string,
+): Promise<{ user: string; password: string }> {
+  const user = text(call, 'fetch-as');
+  const file = text(call, 'fetch-password-file');
+  if (user === undefined) return { user: source.user, password: sourcePassword };
+  return { user, password: await readPassword({ file, prompt: `Password of ${user}: ` }) };
+}
+
+function progressDocument(progress: CopyProgress) {
+  return {
+    schema: 'carmine.progress/1' as const,
+    phase: progress.phase,
+    bytesTransferred: progress.bytesTransferred,
+    bytesTotal: progress.bytesTotal ?? null,
+    jobId: progress.jobId ?? null,
+    ...(progress.reason === undefined ? {} : { reason: progress.reason }),
+    ...(progress.nextAttempt === undefined ? {} : { nextAttempt: new Date(progress.nextAttempt).toISOString() }),
+  };
+}

@@ -1,0 +1,35 @@
+import { CarmineError } from '@carmine/errors';
+import { commands, helpText } from './commands.ts';
+import { exitCodeOf, exitCodes } from './exit-code.ts';
+import { findCommand, parseCall, usageLine } from './options.ts';
+import { Output } from './output.ts';
+
+/** Runs one command line; returns the exit code. The signal aborts it: it then cleans up and ends as interrupted. */
+export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  // Known before the rest is parsed, so that a usage error is a document too.
+  const output = new Output(argv.includes('--json') ? 'json' : argv.includes('--ndjson') ? 'ndjson' : 'text');
+  try {
+    const command = findCommand(commands, argv);
+    if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
+      process.stdout.write(`${helpText()}\n`);
+      return argv.length === 0 ? exitCodes.usage : exitCodes.done;
+    }
+    if (command === undefined) {
+      throw new CarmineError('usage/invalid', {
+        context: { reason: `there is no command "${argv.slice(0, 2).join(' ')}"; see "carmine help"` },
+      });
+    }
+    if (argv.includes('--help')) {
+      process.stdout.write(`${command.summary}\n${usageLine(command)}\n`);
+      return exitCodes.done;
+    }
+    return await command.run(parseCall(command, argv, signal));
+  } catch (error) {
+    if (signal.aborted) {
+      output.message('carmine: interrupted');
+      return signal.reason === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted;
+    }
+    output.failure(error);
+    return exitCodeOf(error);
+  }
+}

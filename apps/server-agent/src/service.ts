@@ -1,0 +1,35 @@
+import type { AgentContext, AgentService } from '@carmine/agent/node';
+import { systemEnvironment } from '@carmine/auth/node';
+import { createUrlServer } from '@carmine/url-server/node';
+
+/** The server agent: URL groups, managed as BitsCompactServerUrlGroup. */
+export async function createServerService(context: AgentContext): Promise<AgentService> {
+  const { configuration, accounts, certificates, hostName, log } = context;
+  const { stateDir, server } = configuration;
+  const urlServer = createUrlServer({
+    stateDir,
+    bind: server.bind,
+    roots: server.roots,
+    requireTls: server.requireTls,
+    anonymous: server.anonymous,
+    persist: server.persist,
+    requireChannelBinding: server.channelBinding === 'required',
+    accounts,
+    certificates,
+    environment: systemEnvironment,
+    hostName,
+    warn: (message) => log.warn(message),
+  });
+  return {
+    providers: { urlGroups: urlServer.groups, urlGroupExtensions: urlServer.groups },
+    metrics: {
+      collect: () =>
+        new Map([
+          ['carmine_url_groups', urlServer.groups.groups.size],
+          ['carmine_transfers_running', urlServer.running()],
+        ]),
+    },
+    start: () => urlServer.start(),
+    stop: () => urlServer.stop(),
+  };
+}

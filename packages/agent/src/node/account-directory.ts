@@ -1,0 +1,17 @@
+import type { AccountDatabase } from '@carmine/auth/node';
+import type { AccountDirectory, AccountInfo } from '@carmine/core';
+import { CarmineError } from '@carmine/errors';
+
+/** The agent's accounts as Win32_UserAccount shows them. `domain` is the machine's name. */
+export function createAccountDirectory(accounts: AccountDatabase, domain: string): AccountDirectory {
+  return {
+    async *listAccounts(): AsyncIterable<AccountInfo> {
+      for (const { name, sid } of accounts.list()) yield { domain, name, sid };
+    },
+    async lookUpAccount(name) {
+      const found = accounts.lookUpSid(name);
+      if (found === undefined) throw new CarmineError('cim/not-found', { context: { what: `the account ${name}` } });
+      return { domain, name: found.name.split('\\').at(-1) ?? found.name, sid: found.sid };
+    },
+  };
+}

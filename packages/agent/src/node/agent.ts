@@ -1,0 +1,126 @@
+import { hostname } from 'node:os';
+import type { AccountLookup } from '@carmine/auth';
+import { openAccountDatabase } from '@carmine/auth/node';
+import { type AuditEvent, createDispatcher, type Providers } from '@carmine/cim';
+import type { Token } from '@carmine/security';
+import { type AgentConfiguration, type AgentRole, configurationWarnings } from '../configuration.ts';
+import { createAccountDirectory } from './account-directory.ts';
+import { openAuditLog } from './audit-log.ts';
+import { type CertificateFiles, openCertificateFiles } from './certificate-files.ts';
+import { makeStateFolder } from './files.ts';
+import type { Log } from './log.ts';
+import { netbiosName, openManagement } from './management.ts';
+import { CallCounter, type MetricsSource, serveMetrics } from './metrics.ts';
+import { lockState } from './state-lock.ts';
+
+/** What an agent of either role does beyond being managed. */
+export interface AgentService {
+  readonly providers: Omit<Providers, 'accounts'>;
+  readonly metrics?: MetricsSource | undefined;
+  start(): Promise<void>;
+  /** Brings everything to rest; what is not durable yet becomes so. */
+  stop(): Promise<void>;
+}
+
+/** What a service is made from. */
+export interface AgentContext {
+  readonly configuration: AgentConfiguration;
+  readonly accounts: AccountLookup;
+  readonly certificates: CertificateFiles;
+  /** This machine's NetBIOS-style name. */
+  readonly hostName: string;
+  readonly log: Log;
+}
+
+export interface AgentOptions {
+  readonly role: AgentRole;
+  readonly configuration: AgentConfiguration;
+  readonly version: string;
+  readonly log: Log;
+  readonly createService: (context: AgentContext) => Promise<AgentService>;
+}
+
+/** The line that `run` prints when the agent is ready. */
+export interface ReadyLine {
+  readonly ready: true;
+  readonly role: AgentRole;
+  readonly wsman: { readonly http: string | null; readonly https: string | null };
+  readonly dcom: { readonly resolver: null; readonly exporter: null };
+  readonly metrics: string | null;
+}
+
+export interface RunningAgent {
+  readonly ready: ReadyLine;
+  /** Drains: no new calls, running ones end, the service comes to rest. */
+  stop(): Promise<void>;
+}
+
+/** Starts an agent: lock, accounts, service, listeners; and takes everything down again, in reverse, when told to or when one fails. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { role, configuration, log } = options;
+  for (const warning of configurationWarnings(role, configuration)) log.warn(warning);
+  const undo: (() => void | Promise<void>)[] = [];
+  const stop = async () => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+  };
+  try {
+    await makeStateFolder(configuration.stateDir);
+    const lock = lockState(configuration.stateDir);
+    undo.push(() => lock.release());
+    const audit = openAuditLog(configuration.stateDir);
+    undo.push(() => audit.close());
+    const hostName = netbiosName(hostname());
+    const accounts = openAccountDatabase({
+      stateDir: configuration.stateDir,
+      hostName,
+      report: (error) => log.error('the accounts cannot be read: nobody can log on', error),
+    });
+    if (accounts.list().length === 0) log.warn('there are no accounts: nobody can log on; see "account add"');
+    const certificates = openCertificateFiles(configuration.stateDir);
+    const service = await options.createService({
+      configuration,
+      accounts: accounts.lookup,
+      certificates,
+      hostName,
+      log,
+    });
+    undo.push(() => service.stop());
+    await service.start();
+
+    const calls = new CallCounter();
+    const record = (event: AuditEvent) => {
+      audit.write(event);
+      calls.add(event.action, event.outcome);
+    };
+    const dispatcher = createDispatcher({
+      providers: { ...service.providers, accounts: createAccountDirectory(accounts, hostName) },
+      audit: record,
+    });
+    const onDenied = (token: Token) =>
+      record({ token, action: 'Any', object: '', outcome: 'denied', result: 0x8004_1003 });
+    const management = await openManagement({
+      configuration: configuration.management,
+      dispatcher,
+      accounts: accounts.lookup,
+      log,
+      version: options.version,
+      onDenied,
+    });
+    undo.push(() => management.close());
+    const sources = service.metrics === undefined ? [calls] : [calls, service.metrics];
+    const metrics =
+      configuration.metrics.http === undefined ? undefined : await serveMetrics(configuration.metrics.http, sources);
+    if (metrics !== undefined) undo.push(() => metrics.close());
+    const ready: ReadyLine = {
+      ready: true,
+      role,
+      wsman: { http: management.http, https: management.https },
+      dcom: { resolver: null, exporter: null },
+      metrics: metrics?.address ?? null,
+    };
+    return { ready, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { type AccountLookup, createHttpAcceptor, type HttpScheme } from '@carmine/auth';
+import { systemEnvironment } from '@carmine/auth/node';
+import type { CimDispatcher } from '@carmine/cim';
+import { CarmineError } from '@carmine/errors';
+import type { Token } from '@carmine/security';
+import { createWsmanServer } from '@carmine/wsman';
+import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } from '@carmine/wsman/node';
+import { formatAddress, type ListenAddress } from '../address.ts';
+import type { AgentConfiguration } from '../configuration.ts';
+import type { Log } from './log.ts';
+
+/** The management listeners of an agent. */
+export interface Management {
+  /** Where each listens, `host:port`; null when it is off. */
+  readonly http: string | null;
+  readonly https: string | null;
+  /** Stops accepting and lets running calls end. */
+  close(): Promise<void>;
+}
+
+export interface ManagementOptions {
+  readonly configuration: AgentConfiguration['management'];
+  readonly dispatcher: CimDispatcher;
+  readonly accounts: AccountLookup;
+  readonly log: Log;
+  readonly version: string;
+  /** Told of callers who authenticated and may not manage. */
+  readonly onDenied: (token: Token) => void;
+}
+
+/** Opens WS-Management over http (sealed messages only) and https, as configured. */
+export async function openManagement(options: ManagementOptions): Promise<Management> {
+  const { configuration, log } = options;
+  const servers: WsmanHttpServer[] = [];
+  const open = async (address: ListenAddress | undefined, tls: { cert: string; key: string } | undefined) => {
+    if (address === undefined) return null;
+    const secure = tls !== undefined;
+    const schemes = offered(configuration, secure);
+    const core = createWsmanServer({
+      dispatcher: options.dispatcher,
+      environment: systemWsmanEnvironment,
+      identity: { vendor: 'Carmine', version: options.version },
+      machine: hostname(),
+      securityProfiles: profiles(schemes, secure),
+      onDenied: options.onDenied,
+    });
+    const server = createWsmanHttpServer({
+      core,
+      tls,
+      accept: ({ source, secureTransport, channelBinding }) =>
+        createHttpAcceptor({
+          schemes,
+          accounts: options.accounts,
+          environment: systemEnvironment,
+          hostName: netbiosName(hostname()),
+          realm: 'WSMAN',
+          source,
+          secureTransport,
+          channelBinding,
+          requireChannelBinding: secureTransport && configuration.channelBinding === 'required',
+        }),
+      onError: (error) => log.error('a management request failed', error),
+    });
+    servers.push(server);
+    try {
+      return formatAddress(await server.listen(address.host, address.port));
+    } catch (cause) {
+      throw new CarmineError('configuration/in-use', {
+        context: { what: `the management address ${formatAddress(address)}` },
+        cause,
+      });
+    }
+  };
+  const close = async () => {
+    await Promise.all(servers.map((server) => server.close()));
+  };
+  try {
+    const http = await open(configuration.http, undefined);
+    const https =
+      configuration.https === undefined ? null : await open(configuration.https, await readTls(configuration));
+    return { http, https, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** NetBIOS names have 15 characters; NTLM shows it to clients. */
+export function netbiosName(host: string): string {
+  return (host.split('.')[0] ?? 'CARMINE').slice(0, 15).toUpperCase();
+}
+
+/** Basic never without TLS; Kerberos and client certificates are not part of this version. */
+function offered(configuration: AgentConfiguration['management'], secure: boolean): HttpScheme[] {
+  const schemes: HttpScheme[] = [];
+  if (configuration.auth.includes('ntlm')) schemes.push('negotiate');
+  if (configuration.auth.includes('basic') && secure) schemes.push('basic');
+  return schemes;
+}
+
+function profiles(schemes: readonly HttpScheme[], secure: boolean): string[] {
+  const transport = secure ? 'https' : 'http';
+  return schemes.map((scheme) => (scheme === 'basic' ? `${transport}/basic` : `${transport}/spnego-kerberos`));
+}
+
+async function readTls({ tls }: AgentConfiguration['management']): Promise<{ cert: string; key: string }> {
+  if (tls === undefined)
+    throw new CarmineError('configuration/no-certificate', { context: { reason: '[management.tls] is missing' } });
+  try {
+    return { cert: await readFile(tls.cert, 'utf8'), key: await readFile(tls.key, 'utf8') };
+  } catch (cause) {
+    throw new CarmineError('configuration/no-certificate', { context: { reason: (cause as Error).message }, cause });
+  }
+}
