@@ -40,7 +40,8 @@ class HttpAcceptorState implements HttpAcceptor {
   #state: State = { kind: 'nobody' };
 
   constructor(options: HttpAcceptorOptions) {
-    const { accounts, attempts, environment, hostName, requireMic, secureTransport, source } = options;
+    const { accounts, attempts, environment, hostName, requireMic, authenticationOnly, secureTransport, source } =
+      options;
     // Without TLS there is nothing to bind to ([MS-WSMV] 2.2.4.34: over http it is ignored).
     const channelBinding = secureTransport ? options.channelBinding : undefined;
     const requireChannelBinding = secureTransport && options.requireChannelBinding === true;
@@ -57,6 +58,7 @@ class HttpAcceptorState implements HttpAcceptor {
       channelBinding,
       requireChannelBinding,
       requireMic,
+      authenticationOnly,
       source,
       attempts,
     };

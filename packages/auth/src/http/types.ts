@@ -27,6 +27,8 @@ export interface HttpAcceptorOptions {
   readonly requireChannelBinding?: boolean | undefined;
   /** See NtlmAcceptorOptions; true unless said otherwise. */
   readonly requireMic?: boolean | undefined;
+  /** See NtlmAcceptorOptions: for connections whose messages are never sealed. */
+  readonly authenticationOnly?: boolean | undefined;
   /** Slows down guessing; none unless given. */
   readonly attempts?: AttemptGate | undefined;
 }

@@ -11,7 +11,7 @@ import type { MechanismContext } from '../pdu-protection.ts';
 import { remoteFault } from '../remote-fault.ts';
 import { type AvPair, avFlagMicPresent, avFlags, avIds, decodeAvPairs, encodeAvPairs, findAvPair } from './av-pairs.ts';
 import { NtlmContext, ntlmPolicy, ntlmProtocol } from './context.ts';
-import { combineFlags, hasFlag, missingRequirement, ntlmFlags } from './flags.ts';
+import { authenticationOnlyRequirements, combineFlags, hasFlag, missingRequirement, ntlmFlags } from './flags.ts';
 import { fileTimeOf, messageIntegrityCode, ntOwfV2, ntProofStr, sessionBaseKey } from './keys.ts';
 import {
   type AuthenticateMessage,
@@ -37,6 +37,11 @@ export interface NtlmAcceptorOptions {
    * message that follows is signed.
    */
   readonly requireMic?: boolean | undefined;
+  /**
+   * No message on this connection will be signed or sealed: clients that offer neither 128-bit keys, nor key exchange, nor a
+   * MIC (curl, for one) may log on; what they do offer is checked. NTLMv2 and the channel binding are insisted on as ever.
+   */
+  readonly authenticationOnly?: boolean | undefined;
   /** Remote address, for `attempts`. */
   readonly source?: string | undefined;
   readonly attempts?: AttemptGate | undefined;
@@ -107,12 +112,13 @@ class NtlmAcceptor extends NtlmContext {
 
   #challenge(input: Uint8Array): Uint8Array {
     const { flags } = decodeNegotiate(input);
-    const missing = missingRequirement(flags);
+    const { authenticationOnly, environment, hostName } = this.#options;
+    const missing = missingRequirement(flags, authenticationOnly === true ? authenticationOnlyRequirements : undefined);
     if (missing !== undefined) throw ntlmPolicy(`the client does not offer ${missing}`);
-    const { environment, hostName } = this.#options;
     const serverChallenge = environment.randomBytes(8);
     const challenge = encodeChallenge({
-      flags: combineFlags(flags & grantedFlags, impliedFlags),
+      // Names in an unknown code page would be guesswork: every client known to offer no Unicode speaks it when told to.
+      flags: combineFlags(flags & grantedFlags, impliedFlags, ntlmFlags.unicode),
       targetName: encodeUtf16(netbiosName(hostName)),
       serverChallenge,
       targetInfo: encodeAvPairs(targetInfo(hostName, environment.now())),
@@ -123,7 +129,8 @@ class NtlmAcceptor extends NtlmContext {
 
   #authenticate(exchange: Exchange, input: Uint8Array): void {
     const message = decodeAuthenticate(input);
-    const missing = missingRequirement(message.flags);
+    const { authenticationOnly } = this.#options;
+    const missing = missingRequirement(message.flags, authenticationOnly === true ? spokenRequirements : undefined);
     if (missing !== undefined) throw ntlmPolicy(`the client gave up ${missing}`);
     const user = decodeUtf16(message.user, 'UserName');
     const domain = decodeUtf16(message.domain, 'DomainName');
@@ -152,7 +159,8 @@ class NtlmAcceptor extends NtlmContext {
 
   /** Returns the MIC to check; undefined when the message has none and needs none. */
   #checkPolicy(response: NtlmV2Response, input: Uint8Array): Uint8Array | undefined {
-    const { channelBinding, environment, requireChannelBinding, requireMic } = this.#options;
+    const { authenticationOnly, channelBinding, environment, requireChannelBinding } = this.#options;
+    const requireMic = this.#options.requireMic ?? authenticationOnly !== true;
     const stated = findAvPair(response.pairs, avIds.channelBindings);
     const isStated = stated?.some((byte) => byte !== 0) === true;
     if (requireChannelBinding === true && !isStated) throw ntlmPolicy('channel binding is missing');
@@ -168,7 +176,7 @@ class NtlmAcceptor extends NtlmContext {
       if (mic === undefined) throw ntlmProtocol('the MIC is announced but not there');
       return mic;
     }
-    if (requireMic !== false) throw ntlmPolicy('the client sends no MIC');
+    if (requireMic) throw ntlmPolicy('the client sends no MIC');
     return undefined;
   }
 
@@ -240,6 +248,9 @@ function targetInfo(hostName: string, now: number): readonly AvPair[] {
 
 /** 36 hours in FILETIME units: MaxLifetime of Windows. */
 const maxLifetime = 36n * 3_600n * 10_000_000n;
+
+/** What AUTHENTICATE must keep where no message will be protected. */
+const spokenRequirements = [['Unicode', ntlmFlags.unicode] as const, ...authenticationOnlyRequirements];
 
 /** Given when asked for. */
 const grantedFlags = combineFlags(

@@ -33,11 +33,17 @@ export function combineFlags(...flags: readonly number[]): number {
  * The first thing we insist on that `flags` lacks; undefined when all is there. Without UNICODE names are ambiguous, without
  * the others keys are short, shared between directions or fixed by the password.
  */
-export function missingRequirement(flags: number): string | undefined {
-  return requirements.find(([, flag]) => !hasFlag(flags, flag))?.[0];
+export function missingRequirement(flags: number, required = requirements): string | undefined {
+  return required.find(([, flag]) => !hasFlag(flags, flag))?.[0];
 }
 
-const requirements: readonly [string, number][] = [
+/** What is left of the requirements where no message will be protected: keys do not matter there. */
+export const authenticationOnlyRequirements: readonly (readonly [string, number])[] = [
+  ['NTLM', ntlmFlags.ntlm],
+  ['extended session security', ntlmFlags.extendedSessionSecurity],
+];
+
+const requirements: readonly (readonly [string, number])[] = [
   ['Unicode', ntlmFlags.unicode],
   ['NTLM', ntlmFlags.ntlm],
   ['extended session security', ntlmFlags.extendedSessionSecurity],

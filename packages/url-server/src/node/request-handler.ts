@@ -143,6 +143,8 @@ export class RequestHandler {
         realm: 'Carmine',
         source,
         secureTransport: port.scheme === 'https',
+        // Data is protected by TLS or not at all, never by NTLM's keys.
+        authenticationOnly: true,
         channelBinding: port.channelBinding,
         requireChannelBinding: requireChannelBinding && port.channelBinding !== undefined,
       });
