@@ -13,6 +13,8 @@ export interface PlannerOptions {
   readonly checkpointTime?: number | undefined;
   /** Bytes; default 32 MiB. */
   readonly largeFile?: number | undefined;
+  /** Bytes of the smallest piece that several connections share a file by; default 8 MiB. */
+  readonly pieceBytes?: number | undefined;
   /** Lower-case hexadecimal. */
   readonly expectedSha256?: string | undefined;
   readonly computeSha256?: boolean | undefined;

@@ -42,6 +42,7 @@ class PlannerState implements Planner {
   readonly #checkpointBytes: number;
   readonly #checkpointTime: number;
   readonly #largeFile: number;
+  readonly #pieceBytes: number;
   #expectedSha256: string | undefined;
   #computeSha256: boolean;
 
@@ -82,6 +83,7 @@ class PlannerState implements Planner {
     this.#checkpointBytes = options.checkpointBytes ?? 8 * 1024 * 1024;
     this.#checkpointTime = options.checkpointTime ?? 1_000;
     this.#largeFile = options.largeFile ?? 32 * 1024 * 1024;
+    this.#pieceBytes = options.pieceBytes ?? 8 * 1024 * 1024;
     this.#expectedSha256 = options.expectedSha256;
     this.#computeSha256 = options.computeSha256 ?? false;
     if (options.resumed !== undefined) {
@@ -230,6 +232,7 @@ class PlannerState implements Planner {
     }
     stream.end = verdict.end;
     stream.state = 'open';
+    this.#regulate(stream);
     if (verdict.digest !== undefined && source.digest === undefined) {
       this.#source = { ...source, digest: verdict.digest };
       this.#commands.push({ type: 'noteDigest', sha256: verdict.digest });
@@ -384,7 +387,7 @@ class PlannerState implements Planner {
     if (this.#checkpoint !== undefined || !this.#prepared || this.#verifying) return;
     const idle = this.#live().length === 0;
     const half = this.#checkpointBytes / 2;
-    if (!this.#due && !idle && !this.#streams.some((stream) => stream.written - stream.journalled >= half)) return;
+    if (!this.#due && !idle && !this.#streams.some((stream) => this.#unsafe(stream.slot, 'written') >= half)) return;
     // At the end one checkpoint for all is better than one per stream.
     if (idle && !this.#due && this.#streams.some((stream) => stream.written < stream.received)) return;
     const parts = this.#streams
@@ -401,7 +404,7 @@ class PlannerState implements Planner {
   /** Holds a stream back while too much of it is not on the disk, and lets it go on again. */
   #regulate(stream: Stream): void {
     if (stream.state === 'closed') return;
-    const unsafe = stream.received - stream.journalled;
+    const unsafe = this.#unsafe(stream.slot, 'received');
     const unwritten = stream.received - stream.written;
     if (!stream.paused && (unsafe >= this.#pauseAt() || unwritten >= maximumBacklog)) {
       stream.paused = true;
@@ -411,6 +414,13 @@ class PlannerState implements Planner {
       stream.paused = false;
       this.#commands.push({ type: 'resume', stream: stream.id });
     }
+  }
+
+  /** Bytes of a connection that a crash would cost: its last streams may still wait for the journal too. */
+  #unsafe(slot: number, reached: 'received' | 'written'): number {
+    let sum = 0;
+    for (const stream of this.#streams) if (stream.slot === slot) sum += stream[reached] - stream.journalled;
+    return sum;
   }
 
   /** Below a whole checkpoint by what may still be on its way up from the socket when the pause is asked for. */
@@ -478,9 +488,10 @@ class PlannerState implements Planner {
     if (gap === undefined) return undefined;
     const wanted = this.#joinable() && this.#ranges !== false ? this.#wantedConnections(source) : 1;
     if (wanted === 1) return gap;
-    const missing = source.length - claimed.total;
-    const piece = Math.ceil(missing / (wanted * piecesPerConnection) / pieceUnit) * pieceUnit;
-    const size = Math.min(Math.max(piece, smallestPiece), largestPiece);
+    const share = Math.ceil((source.length - claimed.total) / (wanted * piecesPerConnection));
+    // Whole multiples: neighbours meet where file systems like it.
+    const piece = Math.ceil(share / this.#pieceBytes) * this.#pieceBytes;
+    const size = Math.min(piece, Math.max(largestPiece, this.#pieceBytes));
     // No crumbs: what would be left of a gap goes with its last piece.
     return gap.end - gap.start <= size * 1.5 ? gap : { start: gap.start, end: gap.start + size };
   }
@@ -628,6 +639,4 @@ const maximumChanges = 5;
 /** Bytes of one stream that may wait in memory. */
 const maximumBacklog = 4 * 1024 * 1024;
 const piecesPerConnection = 4;
-const pieceUnit = 1024 * 1024;
-const smallestPiece = 8 * 1024 * 1024;
 const largestPiece = 256 * 1024 * 1024;
