@@ -11,7 +11,14 @@ import type { MechanismContext } from '../pdu-protection.ts';
 import { remoteFault } from '../remote-fault.ts';
 import { type AvPair, avFlagMicPresent, avFlags, avIds, decodeAvPairs, encodeAvPairs, findAvPair } from './av-pairs.ts';
 import { NtlmContext, ntlmPolicy, ntlmProtocol } from './context.ts';
-import { authenticationOnlyRequirements, combineFlags, hasFlag, missingRequirement, ntlmFlags } from './flags.ts';
+import {
+  combineFlags,
+  hasFlag,
+  missingRequirement,
+  ntlmFlags,
+  offerRequirements,
+  unicodeRequirement,
+} from './flags.ts';
 import { fileTimeOf, messageIntegrityCode, ntOwfV2, ntProofStr, sessionBaseKey } from './keys.ts';
 import {
   type AuthenticateMessage,
@@ -87,6 +94,12 @@ class NtlmAcceptor extends NtlmContext {
     this.#options = options;
   }
 
+  get #required() {
+    return this.#options.authenticationOnly === true
+      ? offerRequirements.authenticationOnly
+      : offerRequirements.protection;
+  }
+
   get peer(): AuthenticatedAccount | undefined {
     return this.#peer;
   }
@@ -112,8 +125,8 @@ class NtlmAcceptor extends NtlmContext {
 
   #challenge(input: Uint8Array): Uint8Array {
     const { flags } = decodeNegotiate(input);
-    const { authenticationOnly, environment, hostName } = this.#options;
-    const missing = missingRequirement(flags, authenticationOnly === true ? authenticationOnlyRequirements : undefined);
+    const { environment, hostName } = this.#options;
+    const missing = missingRequirement(flags, this.#required);
     if (missing !== undefined) throw ntlmPolicy(`the client does not offer ${missing}`);
     const serverChallenge = environment.randomBytes(8);
     const challenge = encodeChallenge({
@@ -129,8 +142,7 @@ class NtlmAcceptor extends NtlmContext {
 
   #authenticate(exchange: Exchange, input: Uint8Array): void {
     const message = decodeAuthenticate(input);
-    const { authenticationOnly } = this.#options;
-    const missing = missingRequirement(message.flags, authenticationOnly === true ? spokenRequirements : undefined);
+    const missing = missingRequirement(message.flags, [unicodeRequirement, ...this.#required]);
     if (missing !== undefined) throw ntlmPolicy(`the client gave up ${missing}`);
     const user = decodeUtf16(message.user, 'UserName');
     const domain = decodeUtf16(message.domain, 'DomainName');
@@ -248,9 +260,6 @@ function targetInfo(hostName: string, now: number): readonly AvPair[] {
 
 /** 36 hours in FILETIME units: MaxLifetime of Windows. */
 const maxLifetime = 36n * 3_600n * 10_000_000n;
-
-/** What AUTHENTICATE must keep where no message will be protected. */
-const spokenRequirements = [['Unicode', ntlmFlags.unicode] as const, ...authenticationOnlyRequirements];
 
 /** Given when asked for. */
 const grantedFlags = combineFlags(

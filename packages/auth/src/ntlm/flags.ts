@@ -29,24 +29,28 @@ export function combineFlags(...flags: readonly number[]): number {
   return flags.reduce((all, flag) => (all | flag) >>> 0, 0);
 }
 
-/**
- * The first thing we insist on that `flags` lacks; undefined when all is there. Without UNICODE names are ambiguous, without
- * the others keys are short, shared between directions or fixed by the password.
- */
-export function missingRequirement(flags: number, required = requirements): string | undefined {
+/** What a side insists on, by name. */
+export type FlagRequirements = readonly (readonly [name: string, flag: number])[];
+
+/** The first thing in `required` that `flags` lacks; undefined when all is there. */
+export function missingRequirement(flags: number, required: FlagRequirements): string | undefined {
   return required.find(([, flag]) => !hasFlag(flags, flag))?.[0];
 }
 
-/** What is left of the requirements where no message will be protected: keys do not matter there. */
-export const authenticationOnlyRequirements: readonly (readonly [string, number])[] = [
-  ['NTLM', ntlmFlags.ntlm],
-  ['extended session security', ntlmFlags.extendedSessionSecurity],
-];
+/**
+ * What NEGOTIATE must offer. Unicode and NTLM itself are not among it: requests_ntlm and curl do not say them, and speak
+ * both when the challenge does.
+ */
+export const offerRequirements = {
+  /** Without these, keys are short, shared between directions or fixed by the password. */
+  protection: [
+    ['extended session security', ntlmFlags.extendedSessionSecurity],
+    ['128-bit keys', ntlmFlags.key128],
+    ['key exchange', ntlmFlags.keyExchange],
+  ],
+  /** Where no message will be protected, keys do not matter. */
+  authenticationOnly: [['extended session security', ntlmFlags.extendedSessionSecurity]],
+} as const satisfies Record<string, FlagRequirements>;
 
-const requirements: readonly (readonly [string, number])[] = [
-  ['Unicode', ntlmFlags.unicode],
-  ['NTLM', ntlmFlags.ntlm],
-  ['extended session security', ntlmFlags.extendedSessionSecurity],
-  ['128-bit keys', ntlmFlags.key128],
-  ['key exchange', ntlmFlags.keyExchange],
-];
+/** Without Unicode, names are in a code page that nobody states. */
+export const unicodeRequirement = ['Unicode', ntlmFlags.unicode] as const;

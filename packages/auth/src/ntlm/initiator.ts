@@ -7,7 +7,7 @@ import type { MechanismContext } from '../pdu-protection.ts';
 import { remoteFault } from '../remote-fault.ts';
 import { type AvPair, avFlagMicPresent, avFlags, avIds, decodeAvPairs, encodeAvPairs, findAvPair } from './av-pairs.ts';
 import { NtlmContext, ntlmPolicy, ntlmProtocol } from './context.ts';
-import { combineFlags, missingRequirement, ntlmFlags } from './flags.ts';
+import { combineFlags, missingRequirement, ntlmFlags, offerRequirements, unicodeRequirement } from './flags.ts';
 import {
   clientChallengeBlob,
   fileTimeOf,
@@ -72,7 +72,7 @@ class NtlmInitiator extends NtlmContext {
   #authenticate(negotiate: Uint8Array, input: Uint8Array): Uint8Array {
     const { credentials, environment, workstation } = this.#options;
     const challenge = decodeChallenge(input);
-    const missing = missingRequirement(challenge.flags);
+    const missing = missingRequirement(challenge.flags, [unicodeRequirement, ...offerRequirements.protection]);
     if (missing !== undefined) throw ntlmPolicy(`the server does not offer ${missing}`);
     const offered = decodeAvPairs(challenge.targetInfo);
     // [MS-NLMP] 3.1.5.1.2: with integrity, a challenge without both NetBIOS names is a logon failure.
