@@ -33,7 +33,7 @@ import type { IdentifyResult, WsmanOperations, WsmanOperationsOptions } from './
 import { writeIdentifyRequest, writeRequest } from './write-request.ts';
 
 /** One message of the client: what is asked of which resource. */
-export interface Message {
+interface Message {
   readonly action: string;
   readonly resourceUri: string;
   readonly selectors?: Iterable<readonly [string, CimValue]> | undefined;

@@ -41,7 +41,7 @@ export function writeIdentifyRequest(): string {
 }
 
 /** Octets: the default of Windows 8 and later, which OMI and Openwsman also grant. */
-export const clientEnvelopeSize = 512_000;
+const clientEnvelopeSize = 512_000;
 
 const understood = { 's:mustUnderstand': 'true' };
 const locale = { 'xml:lang': 'en-US', 's:mustUnderstand': 'false' };

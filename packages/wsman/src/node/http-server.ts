@@ -62,7 +62,7 @@ export interface WsmanHttpServerOptions {
 export interface WsmanHttpServer {
   /** Port 0 takes a free one; returns where it listens. */
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
-  /** Stops accepting, lets running requests end for a while, then cuts. */
+  /** Stops accepting, lets running requests end for a while, then cuts. The core stays open: listeners may share it. */
   close(): Promise<void>;
 }
 
@@ -77,7 +77,13 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
   let closing = false;
 
   const server = createHttpServer(options, limits, (request, response) => {
-    const state = stateOf(request.socket);
+    let state: SocketState;
+    try {
+      state = stateOf(request.socket);
+    } catch (error) {
+      fail(request.socket, error);
+      return;
+    }
     if (++state.waiting > limits.maxPipelined) {
       request.socket.destroy();
       return;
@@ -85,10 +91,7 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
     // Seals have an order, so requests of one connection are served one after the other.
     state.tail = state.tail
       .then(() => serve(state.connection, request, response))
-      .catch((error: unknown) => {
-        options.onError?.(error);
-        request.socket.destroy();
-      })
+      .catch((error: unknown) => fail(request.socket, error))
       .finally(() => {
         state.waiting -= 1;
       });
@@ -109,6 +112,12 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
   server.timeout = limits.idleTimeout;
   const sweeper = setInterval(() => options.core.sweep(), sweepInterval);
   sweeper.unref();
+
+  /** Our own bug: the peer sees a connection that ends, nothing else. */
+  function fail(socket: Socket, error: unknown): void {
+    options.onError?.(error);
+    socket.destroy();
+  }
 
   function stateOf(socket: Socket): SocketState {
     let state = states.get(socket);
@@ -177,7 +186,7 @@ function createHttpServer(
     headersTimeout,
     requestTimeout,
     keepAliveTimeout,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: Math.min(5_000, headersTimeout),
   };
   if (options.tls === undefined) return createServer(common, listener);
   const { cert, key } = options.tls;

@@ -16,8 +16,6 @@ export const namespaces = {
   xs: 'http://www.w3.org/2001/XMLSchema',
 } as const;
 
-export type Prefix = keyof typeof namespaces;
-
 /** DSP0226 Table 1. */
 export const actions = {
   get: `${namespaces.x}/Get`,

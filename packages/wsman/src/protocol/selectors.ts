@@ -1,5 +1,5 @@
 import { type CimClass, type CimValue, findByName, formatScalar, keyProperties, parseScalar } from '@carmine/cim';
-import { attribute, child, children, type XmlElement } from '../xml/element.ts';
+import { attribute, children, type XmlElement } from '../xml/element.ts';
 import { XmlWriter } from '../xml/writer.ts';
 import { faultError } from './faults.ts';
 import { anonymousAddress, namespaces } from './names.ts';
@@ -76,13 +76,6 @@ export function writeEndpointReference(
     uri.form === 'dmtf' ? [['__cimnamespace', namespace.replaceAll('\\', '/')]] : [];
   writeSelectors(writer, [...first, ...keys]);
   return writer.end('a:ReferenceParameters').end('a:EndpointReference').toString();
-}
-
-/** The selector set of an EPR, whether it stands in ReferenceParameters or the older ReferenceProperties. */
-export function selectorSetOf(reference: XmlElement): XmlElement | undefined {
-  const parameters =
-    child(reference, namespaces.a, 'ReferenceParameters') ?? child(reference, namespaces.a, 'ReferenceProperties');
-  return child(parameters, namespaces.w, 'SelectorSet');
 }
 
 /** A key as text. Keys are scalars; anything else has no text. */

@@ -60,7 +60,7 @@ export function readSource(call: Call, body: XmlElement): Source {
 function wqlSource(call: Call, query: string): Source {
   return {
     place: 'filter',
-    projection: !/^select\s+\*\s/i.test(query),
+    projection: !/^select\s*\*/i.test(query),
     open: (signal) => call.session.executeQuery(call.target.namespace, query, { signal }),
   };
 }
