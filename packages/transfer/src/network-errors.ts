@@ -10,7 +10,8 @@ export function networkError(thrown: unknown, url: string): CarmineError {
   const make = (code: ErrorCode) => new CarmineError(code, { context, cause: thrown } as never);
   const known = table[name];
   if (known !== undefined) return make(known);
-  if (name.startsWith('HPE_')) return make('transfer/invalid-response');
+  if (name.startsWith('HPE_') || (thrown instanceof Error && thrown.name === 'HTTPParserError'))
+    return make('transfer/invalid-response');
   if (/^ERR_SSL_.*(CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE_CERT)/.test(name)) {
     return make('transfer/client-certificate-needed');
   }

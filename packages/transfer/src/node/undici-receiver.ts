@@ -117,6 +117,7 @@ class Connection {
   readonly client: Client;
   readonly #factory: AuthenticatorFactory | undefined;
   #socket: Socket | undefined;
+  #socketError: unknown;
   authenticator: Authenticator | undefined;
   /** Challenges that the authenticator has answered. */
   answered = 0;
@@ -148,9 +149,18 @@ class Connection {
           if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
           if (error !== null) return callback(error, null);
           this.#socket = socket;
+          this.#socketError = undefined;
+          socket.prependListener('error', (reason: unknown) => {
+            this.#socketError ??= reason;
+          });
           callback(null, socket);
         }),
     });
+  }
+
+  /** undici says "other side closed" where TLS knew why. */
+  explain(error: Error): unknown {
+    return this.#socketError ?? error;
   }
 
   get canAuthenticate(): boolean {
@@ -400,7 +410,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#exchange.error(error, this.#url);
+    this.#exchange.error(this.#connection.explain(error), this.#url);
   }
 }
 
