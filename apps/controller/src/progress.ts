@@ -1,5 +1,5 @@
 import type { CopyProgress } from '@carmine/controller';
-import { formatBytes } from './output.ts';
+import { formatBytes, formatDuration } from './output.ts';
 
 /** Where progress goes, and what time it is; the terminal and the clock of the process, or a test's. */
 export interface ProgressSink {
@@ -85,12 +85,6 @@ export class ProgressDisplay {
       parts.push(formatDuration(Math.floor((now - this.#start) / 1000)));
     return parts.join('  ');
   }
-}
-
-export function formatDuration(seconds: number): string {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  if (hours > 0) return `${hours} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }
 
 const plainInterval = 10_000;

@@ -14,8 +14,8 @@ import {
   text,
   wholeNumber,
 } from '../options.ts';
-import { formatBytes } from '../output.ts';
-import { formatDuration, ProgressDisplay } from '../progress.ts';
+import { formatBytes, formatDuration } from '../output.ts';
+import { ProgressDisplay } from '../progress.ts';
 import { parseFileTarget, type Target } from '../target.ts';
 import { stderrSink } from '../terminal.ts';
 import { sleep } from '../time.ts';
