@@ -256,6 +256,7 @@ export const bitsClientJobClass: CimClass = {
       ],
     },
     {
+      // QUIRK: the page writes remoteUrl and localFile; names match case-insensitively and this is what scripts send.
       name: 'AddFile',
       isStatic: false,
       description: 'Adds a file to the job.',
@@ -315,6 +316,7 @@ export const bitsClientJobClass: CimClass = {
           description: '0 Basic, 1 Digest, 2 NTLM, 3 Negotiate, 4 Passport.',
         },
         {
+          // UNSPECIFIED: NULL is documented for both, "optional" is not; WS-Management clients leave NULL out.
           name: 'UserName',
           type: 'string',
           array: false,
@@ -615,6 +617,7 @@ export const bitsCompactServerUrlGroupClass: CimClass = {
           description: 'Path of the file.',
         },
         {
+          // UNSPECIFIED: documented as required, with the empty string allowed; NULL and absent count as empty.
           name: 'SDDLAuth',
           type: 'string',
           array: false,

@@ -21,8 +21,8 @@ export interface AuditEvent {
 export interface CimDispatcher {
   /** The classes this machine has. Reading it needs no right: it is published. */
   readonly schema: CimSchema;
-  /** The calls of one caller. Every one checks the token before anything else happens. */
-  session(token: Token): CimOperations;
+  /** The calls of one caller; without a token, of nobody. Every one checks the token before anything else happens. */
+  session(token?: Token): CimOperations;
   /**
    * Asks whether this caller may do anything at all, so that a transport can refuse before it parses what he sent.
    */

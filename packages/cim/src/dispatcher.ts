@@ -6,7 +6,7 @@ import type {
   UrlGroupExtensions,
   UrlGroupProvider,
 } from '@carmine/core';
-import { CarmineError, isCarmineError } from '@carmine/errors';
+import { CarmineError, isCarmineError, isFailure } from '@carmine/errors';
 import { isAdministrator, nobody, type Token } from '@carmine/security';
 import type { ClassBinding, Values } from './binding.ts';
 import { bitsClientFileClass } from './bits-classes.ts';
@@ -32,7 +32,10 @@ export interface Providers {
 
 export interface DispatcherOptions {
   readonly providers: Providers;
-  /** Called once per call, after it; must not throw. */
+  /**
+   * Called once per call, after it; must not throw. An enumeration or query is recorded when it begins, since nobody
+   * need read it to its end, and once more if it fails on the way.
+   */
   readonly audit?: ((event: AuditEvent) => void) | undefined;
 }
 
@@ -89,7 +92,8 @@ class Session implements CimOperations {
     const { binding, cls } = await this.#call('EnumerateInstances', path, async () =>
       this.#enumerable(namespace, className),
     );
-    for await (const values of guarded(binding.enumerate?.(options))) yield toInstance(cls, values);
+    const source = this.#guarded('EnumerateInstances', path, binding.enumerate?.(options));
+    for await (const values of source) yield toInstance(cls, values);
   }
 
   async *executeQuery(namespace: string, query: string, options: CallOptions = {}): AsyncIterable<CimInstance> {
@@ -107,8 +111,10 @@ class Session implements CimOperations {
     });
     const keys = keyEquality(cls, parsed);
     const source =
-      keys !== undefined && binding.get !== undefined ? one(binding.get(keys, options)) : binding.enumerate?.(options);
-    for await (const values of guarded(source)) {
+      keys !== undefined && binding.get !== undefined
+        ? lookUp(binding.get(keys, options))
+        : binding.enumerate?.(options);
+    for await (const values of this.#guarded('ExecuteQuery', path, source)) {
       const instance = toInstance(cls, values);
       // A key look-up matches by meaning (a prefix in another spelling, a GUID in another case), not by text.
       if (keys !== undefined || matches(cls, parsed.where, instance)) yield project(cls, parsed, instance);
@@ -175,22 +181,36 @@ class Session implements CimOperations {
     work: () => Promise<T>,
     resultOf: (done: T) => number = () => 0,
   ): Promise<T> {
-    const record = (outcome: AuditEvent['outcome'], value: number) =>
-      this.#audit({ token: this.#token, action, object: formatObjectPath(path), outcome, result: value });
     if (!isAdministrator(this.#token)) {
       const denied = new CarmineError('auth/access-denied');
-      record('denied', denied.hresult ?? 0);
+      this.#record(action, path, 'denied', denied.hresult);
       throw denied;
     }
     try {
       const done = await work();
-      record(resultOf(done) >>> 31 === 1 ? 'failed' : 'allowed', resultOf(done));
+      this.#record(action, path, isFailure(resultOf(done)) ? 'failed' : 'allowed', resultOf(done));
       return done;
     } catch (thrown) {
       const error = toCimError(thrown);
-      record('failed', error.hresult ?? 0);
+      this.#record(action, path, 'failed', error.hresult);
       throw error;
     }
+  }
+
+  /** Failures of a provider while it is being read, as CIM errors. */
+  async *#guarded(action: string, path: ObjectPath, source: AsyncIterable<Values> | undefined): AsyncIterable<Values> {
+    if (source === undefined) return;
+    try {
+      yield* source;
+    } catch (thrown) {
+      const error = toCimError(thrown);
+      this.#record(action, path, 'failed', error.hresult);
+      throw error;
+    }
+  }
+
+  #record(action: string, path: ObjectPath, outcome: AuditEvent['outcome'], result: number | undefined): void {
+    this.#audit({ token: this.#token, action, object: formatObjectPath(path), outcome, result: result ?? 0 });
   }
 
   #find(namespace: string, className: string): { binding: ClassBinding; cls: CimClass } {
@@ -210,19 +230,13 @@ class Session implements CimOperations {
   }
 }
 
-/** Failures of a provider while it is being enumerated, as CIM errors; an object that is not there is no object. */
-async function* guarded(source: AsyncIterable<Values> | undefined): AsyncIterable<Values> {
-  if (source === undefined) return;
+/** The one instance that a query asks for by its key; a key that no instance can have finds none. */
+async function* lookUp(values: Promise<Values>): AsyncIterable<Values> {
   try {
-    yield* source;
+    yield await values;
   } catch (error) {
-    if (isNotFound(error)) return;
-    throw toCimError(error);
+    if (!isNotFound(error) && !isCarmineError(error, 'url-group/invalid-prefix')) throw error;
   }
-}
-
-async function* one(values: Promise<Values>): AsyncIterable<Values> {
-  yield await values;
 }
 
 function toInstance(cls: CimClass, values: Values): CimInstance {
@@ -239,11 +253,7 @@ function writableChanges(cls: CimClass, keys: Values, changes: ReadonlyMap<strin
     const property = findByName(cls.properties, name);
     if (property === undefined)
       throw new CarmineError('cim/invalid-parameter', { context: { name, reason: 'no such property' } });
-    if (
-      property.key &&
-      value !== null &&
-      String(value).toLowerCase() !== String(keys.get(property.name)).toLowerCase()
-    ) {
+    if (property.key && value !== null && !sameKey(checkValue(property, value), keys.get(property.name) ?? null)) {
       throw new CarmineError('cim/key-changed', { context: { name } });
     }
     if (property.writable) writable.set(property.name, checkValue(property, value));
@@ -251,13 +261,21 @@ function writableChanges(cls: CimClass, keys: Values, changes: ReadonlyMap<strin
   return writable;
 }
 
+/** Keys compare as WMI compares them: texts case-insensitively. */
+function sameKey(a: CimValue, b: CimValue): boolean {
+  return typeof a === 'string' && typeof b === 'string' ? a.toLowerCase() === b.toLowerCase() : a === b;
+}
+
 /** In-parameters by canonical name; every one present, absent optional ones as null. */
 function checkParameters(method: CimMethod, given: ReadonlyMap<string, CimValue>): Values {
   const expected = inParameters(method);
   const checked = new Map<string, CimValue>(expected.map(({ name }) => [name, null]));
+  const seen = new Set<string>();
   for (const [name, value] of given) {
     const parameter = findByName(expected, name);
     if (parameter === undefined) throw badParameters(method, `there is no parameter ${name}`);
+    if (seen.has(parameter.name)) throw badParameters(method, `${parameter.name} is given twice`);
+    seen.add(parameter.name);
     checked.set(parameter.name, checkValue(parameter, value));
   }
   for (const parameter of expected) {
@@ -279,8 +297,9 @@ function toCimError(thrown: unknown): CarmineError {
   if (isNotFound(thrown))
     return new CarmineError('cim/not-found', { context: { what: 'the instance' }, cause: thrown });
   const error = CarmineError.from(thrown);
-  if (error.code !== 'internal/unexpected') return error;
-  // The cause stays for the log; the peer learns only that it was not his fault.
+  if (error.code !== 'internal/unexpected' && error.hresult !== undefined) return error;
+  // Our own bugs, and what concerns only this machine (its files, its keys): the cause stays for the log; the peer learns
+  // only that it was not his fault.
   return new CarmineError('cim/failed', { context: { reason: 'internal error' }, cause: error });
 }
 

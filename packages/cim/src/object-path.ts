@@ -28,7 +28,7 @@ export function formatObjectPath(path: ObjectPath): string {
 
 /**
  * The keys of `cls` by canonical name with checked values; text values of numeric keys are parsed, since selectors are
- * text. Throws `cim/unexpected-keys` for a name that is no key, `cim/missing-keys` when one is absent.
+ * text. Throws `cim/unexpected-keys` for a name that is no key, `cim/missing-keys` when one is absent or NULL.
  */
 export function resolveKeys(cls: CimClass, keys: ReadonlyMap<string, CimValue>): ReadonlyMap<string, CimValue> {
   const expected = keyProperties(cls);
@@ -37,6 +37,8 @@ export function resolveKeys(cls: CimClass, keys: ReadonlyMap<string, CimValue>):
     const property = findByName(expected, name);
     if (property === undefined)
       throw new CarmineError('cim/unexpected-keys', { context: { className: cls.name, key: name } });
+    // NULL names no instance.
+    if (value === null) continue;
     const typed = typeof value === 'string' && property.type !== 'string' ? parseScalar(property, value) : value;
     resolved.set(property.name, checkValue(property, typed));
   }
@@ -56,12 +58,16 @@ function namespaceEnd(text: string): number {
 
 function parseKeys(text: string): ReadonlyMap<string, CimValue> {
   const keys = new Map<string, CimValue>();
-  const pattern = /\s*([A-Za-z_]\w*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(true|false)|(-?\d+))\s*(,|$)/iy;
+  const seen = new Set<string>();
+  const pattern =
+    /\s*([A-Za-z_]\w*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(true|false)|(-?\d{1,20}))\s*(,|$)/iy;
   while (pattern.lastIndex < text.length) {
     const at = pattern.lastIndex;
     const match = pattern.exec(text);
     if (match === null) throw invalid(`bad key at character ${at}`);
     const [, name = '', double, single, boolean, integer, end] = match;
+    if (seen.has(name.toLowerCase())) throw invalid(`the key ${name} is given twice`);
+    seen.add(name.toLowerCase());
     const quoted = double ?? single;
     if (quoted !== undefined) keys.set(name, quoted.replace(/\\(.)/gs, '$1'));
     else if (boolean !== undefined) keys.set(name, boolean.toLowerCase() === 'true');

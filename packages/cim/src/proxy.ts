@@ -393,7 +393,7 @@ function indexOf<T>(names: readonly T[], name: T | undefined): number | undefine
 function nameOf<T extends string>(names: readonly T[], value: CimValue | undefined, what: string): T {
   const name = names[Number(value ?? -1)];
   if (name === undefined)
-    throw new CarmineError('wsman/unexpected', { context: { reason: `${what} is ${String(value)}` } });
+    throw new CarmineError('wsman/unexpected', { context: { reason: `the value of ${what} is unknown` } });
   return name;
 }
 

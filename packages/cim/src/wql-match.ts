@@ -4,10 +4,13 @@ import { findByName } from './schema.ts';
 import { parseScalar } from './values.ts';
 import type { WqlConstant, WqlExpression, WqlQuery } from './wql.ts';
 
-/** Throws `cim/invalid-query` when the query names a property that the class has not. */
+/**
+ * Throws `cim/invalid-query` when the query names a property that the class has not, or compares one with what it
+ * cannot be compared with: before the first instance, not at it.
+ */
 export function checkQuery(cls: CimClass, query: WqlQuery): void {
   for (const name of query.properties ?? []) propertyOf(cls, name);
-  if (query.where !== undefined) walk(query.where, (name) => propertyOf(cls, name));
+  if (query.where !== undefined) walk(query.where, (comparison) => checkComparison(cls, comparison));
 }
 
 /**
@@ -45,11 +48,22 @@ export function project(cls: CimClass, query: WqlQuery, instance: CimInstance): 
   return { ...instance, properties: new Map([...instance.properties].filter(([name]) => wanted.has(name))) };
 }
 
-function compare(
-  cls: CimClass,
-  expression: Extract<WqlExpression, { kind: 'compare' }>,
-  instance: CimInstance,
-): boolean {
+type Comparison = Extract<WqlExpression, { kind: 'compare' }>;
+
+function checkComparison(cls: CimClass, { property: name, operator, value }: Comparison): void {
+  if (operator === 'isa') return;
+  const property = propertyOf(cls, name);
+  if (value === null) {
+    if (operator !== '=' && operator !== '<>') throw invalid('NULL can be compared with = and <> only');
+    return;
+  }
+  if (property.array || property.type === 'object') throw invalid(`${property.name} cannot be compared`);
+  if (operator === 'like' && (property.type !== 'string' || typeof value !== 'string'))
+    throw invalid('LIKE compares texts only');
+  typedConstant(property, value);
+}
+
+function compare(cls: CimClass, expression: Comparison, instance: CimInstance): boolean {
   const { operator, value } = expression;
   if (operator === 'isa') return typeof value === 'string' && value.toLowerCase() === instance.className.toLowerCase();
   const property = propertyOf(cls, expression.property);
@@ -78,18 +92,33 @@ function compare(
 
 /** Strings compare case-insensitively, as WMI does; numbers and booleans by value. */
 function compareValues(property: CimProperty, actual: CimValue, constant: Exclude<WqlConstant, null>): number {
-  if (property.array || property.type === 'object') throw invalid(`${property.name} cannot be compared`);
-  const typed = typeof constant === 'string' && property.type !== 'string' ? parseScalar(property, constant) : constant;
+  const typed = typedConstant(property, constant);
   if (typeof actual === 'string' && typeof typed === 'string') {
     const [a, b] = [actual.toLowerCase(), typed.toLowerCase()];
     return a < b ? -1 : a > b ? 1 : 0;
   }
   if (typeof actual === 'boolean' || typeof typed === 'boolean') return Number(actual) - Number(typed);
-  if (typeof actual === 'string' || typeof typed === 'string')
-    throw invalid(`${property.name} is not comparable with that constant`);
   const [a, b] = [actual as number | bigint, typed as number | bigint];
   // Mixed comparison of number and bigint is exact in JavaScript.
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The constant as a value that the property's can be compared with; a text is read as the property's type. */
+function typedConstant(
+  property: CimProperty,
+  constant: Exclude<WqlConstant, null>,
+): boolean | number | bigint | string {
+  const isText = ['string', 'datetime', 'reference'].includes(property.type);
+  if (typeof constant !== 'string') {
+    if (isText) throw invalid(`${property.name} is not comparable with that constant`);
+    return constant;
+  }
+  if (isText) return constant;
+  try {
+    return parseScalar(property, constant) as boolean | number | bigint;
+  } catch (error) {
+    throw invalid(CarmineError.from(error).message);
+  }
 }
 
 /**
@@ -147,10 +176,9 @@ function inSet(set: string, character: string): boolean {
   return false;
 }
 
-function walk(expression: WqlExpression, visit: (property: string) => void): void {
-  if (expression.kind === 'compare') {
-    if (expression.operator !== 'isa') visit(expression.property);
-  } else if (expression.kind === 'not') walk(expression.term, visit);
+function walk(expression: WqlExpression, visit: (comparison: Comparison) => void): void {
+  if (expression.kind === 'compare') visit(expression);
+  else if (expression.kind === 'not') walk(expression.term, visit);
   else for (const term of expression.terms) walk(term, visit);
 }
 
