@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { launch } from '../../../packages/repo-tools/launch.mjs';
+import { launch } from '@carmine/repo-tools/launch';
 
 launch(import.meta.url);

@@ -5,7 +5,7 @@ import { systemEnvironment } from '@carmine/auth/node';
 import type { CimDispatcher } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
 import type { Token } from '@carmine/security';
-import { createWsmanServer } from '@carmine/wsman';
+import { createWsmanServer, type WsmanServer } from '@carmine/wsman';
 import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } from '@carmine/wsman/node';
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
@@ -34,6 +34,7 @@ export interface ManagementOptions {
 export async function openManagement(options: ManagementOptions): Promise<Management> {
   const { configuration, log } = options;
   const servers: WsmanHttpServer[] = [];
+  const cores: WsmanServer[] = [];
   const open = async (address: ListenAddress | undefined, tls: { cert: string; key: string } | undefined) => {
     if (address === undefined) return null;
     const secure = tls !== undefined;
@@ -46,6 +47,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
       securityProfiles: profiles(schemes, secure),
       onDenied: options.onDenied,
     });
+    cores.push(core);
     const server = createWsmanHttpServer({
       core,
       tls,
@@ -75,6 +77,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   };
   const close = async () => {
     await Promise.all(servers.map((server) => server.close()));
+    for (const core of cores) core.close();
   };
   try {
     const http = await open(configuration.http, undefined);
