@@ -15,9 +15,10 @@ import type { FileTransfer, TransferResult } from '@carmine/transfer';
 import { storedError } from './error-report.ts';
 import { type Job, type Turn, withFile } from './job.ts';
 import type { JobEngineOptions } from './options.ts';
-import { decide, isActive, sliceEnd } from './schedule.ts';
+import { isActive } from './schedule.ts';
+import { Scheduler } from './scheduler.ts';
 import { toEnded } from './snapshot.ts';
-import { type Due, nextDue } from './timers.ts';
+import type { Due } from './timers.ts';
 
 /**
  * Drives jobs through their life: applies the machine's transitions, gives turns, follows transfers, waits, ends jobs.
@@ -26,31 +27,30 @@ import { type Due, nextDue } from './timers.ts';
 export class JobRunner {
   readonly #options: JobEngineOptions;
   readonly #jobs: Map<string, Job>;
-  readonly #sliceTime: number;
+  readonly #scheduler: Scheduler;
   #places = 0;
-  #running = false;
-  #scheduling: Promise<void> | undefined;
-  #again = false;
-  #cancelTimer: (() => void) | undefined;
 
   constructor(options: JobEngineOptions, jobs: Map<string, Job>) {
     this.#options = options;
     this.#jobs = jobs;
-    this.#sliceTime = options.sliceTime ?? fiveMinutes;
+    this.#scheduler = new Scheduler({
+      jobs,
+      clock: options.clock,
+      sliceTime: options.sliceTime ?? fiveMinutes,
+      apply: (job, event) => this.apply(job, event),
+      fire: (job, due) => this.#fire(job, due),
+      onProblem: (problem) => options.onProblem?.(problem),
+    });
   }
 
   /** Takes up every job where the last process left it. */
   async start(): Promise<void> {
     for (const job of this.#jobs.values()) await job.exclusive(() => this.#recover(job));
-    this.#running = true;
-    this.schedule();
-    await this.#scheduling;
+    await this.#scheduler.start();
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
-    this.#cancelTimer?.();
-    await this.#scheduling;
+    await this.#scheduler.stop();
     await Promise.all(
       [...this.#jobs.values()].map((job) =>
         job.exclusive(async () => {
@@ -63,7 +63,7 @@ export class JobRunner {
   /** A new job is in the map. */
   added(job: Job): void {
     job.place = ++this.#places;
-    this.schedule();
+    this.#scheduler.wake();
   }
 
   // --- in the job's turn to change -----------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ export class JobRunner {
     if (effects.includes('stopTransfer')) await this.#leaveTurn(job);
     if (state === 'queued' && before !== 'queued') job.place = ++this.#places;
     if (effects.includes('startTransfer')) this.#startTurn(job);
-    this.schedule();
+    this.#scheduler.wake();
   }
 
   /** Writes the job with its latest progress and these changes. */
@@ -108,7 +108,7 @@ export class JobRunner {
     await this.#options.store.save(next);
     job.stored = next;
     job.savedAt = now;
-    this.schedule();
+    this.#scheduler.wake();
   }
 
   async checkDestination(file: StoredFile): Promise<void> {
@@ -170,7 +170,7 @@ export class JobRunner {
     await this.#options.store.end(toEnded(job.stored, state, reason, toFiletime(this.#options.clock.now())));
     job.ended = true;
     this.#jobs.delete(job.stored.jobId);
-    this.schedule();
+    this.#scheduler.wake();
   }
 
   /** False when something could not be deleted. */
@@ -218,6 +218,28 @@ export class JobRunner {
     const next = { ...stored, state, ...(nextAttempt === undefined ? {} : { nextAttempt }) };
     await this.#options.store.save(next);
     job.stored = next;
+  }
+
+  /** Something fell due. */
+  async #fire(job: Job, due: Due): Promise<void> {
+    switch (due.event) {
+      case 'inactivityTimeout':
+        await this.cancel(job, 'inactivityTimeout', 'inactive for 90 days');
+        return;
+      case 'maximumDownloadTime': {
+        const error = new CarmineError('job/maximum-download-time');
+        // It was active all the time: the inactivity time-out starts now, not when somebody last touched it.
+        const lastActivity = toFiletime(this.#options.clock.now());
+        await this.apply(job, 'fatalFailure', { ...errorFields(error, job.turn?.fileIndex ?? null), lastActivity });
+        return;
+      }
+      case 'retryDue':
+        await this.apply(job, 'retryDue', { nextAttempt: 0n });
+        return;
+      case 'noProgressTimeout':
+        await this.apply(job, 'noProgressTimeout');
+        return;
+    }
   }
 
   // --- a turn --------------------------------------------------------------------------------------------------------
@@ -350,107 +372,6 @@ export class JobRunner {
         await new Promise<void>((resolve) => void this.#options.clock.after(storeRetry, resolve));
       }
     }
-  }
-
-  // --- scheduling ----------------------------------------------------------------------------------------------------
-
-  /** Something changed: gives turns and sets the timer anew. */
-  schedule(): void {
-    if (!this.#running) return;
-    this.#again = true;
-    this.#scheduling ??= this.#scheduleLoop().finally(() => {
-      this.#scheduling = undefined;
-      if (this.#again) this.schedule();
-    });
-  }
-
-  async #scheduleLoop(): Promise<void> {
-    while (this.#again && this.#running) {
-      this.#again = false;
-      try {
-        await this.#fireDue();
-        await this.#giveTurns();
-      } catch (problem) {
-        this.#options.onProblem?.(problem);
-        // The store failed; nothing else may ever call again.
-        this.#setTimer(this.#options.clock.now() + storeRetry);
-        return;
-      }
-    }
-    if (this.#running) this.#setTimer(this.#nextDeadline());
-  }
-
-  async #giveTurns(): Promise<void> {
-    for (;;) {
-      const decision = decide(this.#candidates(), this.#options.clock.now(), this.#sliceTime);
-      const job = decision === undefined ? undefined : this.#jobs.get(decision.jobId);
-      if (decision === undefined || job === undefined || !this.#running) return;
-      await job.exclusive(async () => {
-        const suits = decision.event === 'turn' ? job.stored.state === 'queued' : isActive(job.stored);
-        if (suits && !job.ended && this.#running) await this.apply(job, decision.event);
-      });
-    }
-  }
-
-  async #fireDue(): Promise<void> {
-    for (const job of this.#jobs.values()) {
-      if (this.#dueOf(job) === undefined) continue;
-      await job.exclusive(async () => {
-        const due = this.#dueOf(job);
-        if (due !== undefined && !job.ended && this.#running) await this.#fire(job, due);
-      });
-    }
-  }
-
-  #dueOf(job: Job): Due | undefined {
-    const due = nextDue(job.current, job.turnBegan);
-    return due !== undefined && due.at <= this.#options.clock.now() ? due : undefined;
-  }
-
-  async #fire(job: Job, due: Due): Promise<void> {
-    switch (due.event) {
-      case 'inactivityTimeout':
-        await this.cancel(job, 'inactivityTimeout', 'inactive for 90 days');
-        return;
-      case 'maximumDownloadTime': {
-        const error = new CarmineError('job/maximum-download-time');
-        // It was active all the time: the inactivity time-out starts now, not when somebody last touched it.
-        const lastActivity = toFiletime(this.#options.clock.now());
-        await this.apply(job, 'fatalFailure', { ...errorFields(error, job.turn?.fileIndex ?? null), lastActivity });
-        return;
-      }
-      case 'retryDue':
-        await this.apply(job, 'retryDue', { nextAttempt: 0n });
-        return;
-      case 'noProgressTimeout':
-        await this.apply(job, 'noProgressTimeout');
-        return;
-    }
-  }
-
-  #nextDeadline(): number | undefined {
-    const times = [...this.#jobs.values()].flatMap((job) => nextDue(job.current, job.turnBegan)?.at ?? []);
-    const slice = sliceEnd(this.#candidates(), this.#sliceTime);
-    if (slice !== undefined) times.push(slice);
-    return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
-  }
-
-  #setTimer(at: number | undefined): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer =
-      at === undefined
-        ? undefined
-        : this.#options.clock.after(Math.max(0, at - this.#options.clock.now()), () => this.schedule());
-  }
-
-  #candidates() {
-    return [...this.#jobs.values()].map(({ stored, place, turnBegan }) => ({
-      jobId: stored.jobId,
-      state: stored.state,
-      priority: stored.priority,
-      place,
-      turnBegan,
-    }));
   }
 }
 

@@ -2,7 +2,7 @@ import type { CertificateStore, StoredCertificate } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { windowsLimits } from '@carmine/job-engine';
 import { describe, expect, it } from 'vitest';
-import { EngineFixture } from './engine-fixture.ts';
+import { EngineFixture } from './support/engine-fixture.ts';
 
 describe('arguments', () => {
   it.each([

@@ -2,7 +2,7 @@ import { jobProviderSuite } from '@carmine/compliance';
 import { createJobEngine } from '@carmine/job-engine';
 import { createMemoryJobStore } from '@carmine/job-store';
 import { FakeClock, SeededRandom } from '@carmine/testkit';
-import { FakeTransfers } from './fake-transfer.ts';
+import { FakeTransfers } from './support/fake-transfer.ts';
 
 jobProviderSuite('job engine', async () => {
   const random = new SeededRandom(1);

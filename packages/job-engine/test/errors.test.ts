@@ -1,7 +1,7 @@
 import { toFiletime } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { days, EngineFixture, seconds } from './engine-fixture.ts';
+import { days, EngineFixture, seconds } from './support/engine-fixture.ts';
 
 describe('errors and retries', () => {
   let f: EngineFixture;

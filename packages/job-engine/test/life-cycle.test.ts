@@ -1,7 +1,7 @@
 import { sizeUnknown, toFiletime } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { days, EngineFixture, minutes, seconds } from './engine-fixture.ts';
+import { days, EngineFixture, minutes, seconds } from './support/engine-fixture.ts';
 
 describe('life of a job', () => {
   let f: EngineFixture;

@@ -1,6 +1,6 @@
 import { createMemoryJobStore, type JobStore, type StoredJob } from '@carmine/job-store';
 import { describe, expect, it } from 'vitest';
-import { EngineFixture, seconds } from './engine-fixture.ts';
+import { EngineFixture, seconds } from './support/engine-fixture.ts';
 
 describe('restart', () => {
   it('goes on with jobs that were active, from where the journal is', async () => {

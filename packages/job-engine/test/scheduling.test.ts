@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decide, sliceEnd } from '../src/schedule.ts';
-import { EngineFixture, minutes, seconds } from './engine-fixture.ts';
+import { EngineFixture, minutes, seconds } from './support/engine-fixture.ts';
 
 describe('scheduling', () => {
   let f: EngineFixture;

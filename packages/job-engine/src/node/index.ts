@@ -1,2 +1,3 @@
+export { createNodeJobEngine, type NodeJobEngineOptions } from './engine.ts';
 export { system } from './system.ts';
 export { createNodeTransfers, type NodeTransferOptions } from './transfers.ts';

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SeededRandom } from '@carmine/testkit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatedOrigin } from './support/gated-origin.ts';
+
+const checkpoint = 256 * 1024;
+const content = new SeededRandom(5).bytes(8 * 1024 * 1024);
+
+interface Report {
+  readonly state?: string;
+  readonly bytes?: number;
+  readonly completed?: boolean;
+}
+
+describe('kill -9 of the whole process', () => {
+  let folder: string;
+  let origin: GatedOrigin;
+  let agent: ChildProcess | undefined;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'carmine-kill-'));
+    mkdirSync(join(folder, 'inbox'));
+    origin = await GatedOrigin.start(content);
+  });
+  afterEach(async () => {
+    agent?.kill('SIGKILL');
+    await origin.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Starts the agent; `next` gives its reports one by one. */
+  function start(): {
+    readonly next: (until: (report: Report) => boolean) => Promise<Report[]>;
+    readonly say: (line: string) => void;
+  } {
+    const program = new URL('support/agent-process.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, ['--conditions=@carmine/source', program, folder, String(checkpoint)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    agent = child;
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return {
+      say: (line) => child.stdin.write(`${line}\n`),
+      next: async (until) => {
+        const reports: Report[] = [];
+        for (;;) {
+          const { value, done } = await lines.next();
+          if (done === true) throw new Error(`the agent ended after ${JSON.stringify(reports)}`);
+          const report = JSON.parse(value) as Report;
+          reports.push(report);
+          if (until(report)) return reports;
+        }
+      },
+    };
+  }
+
+  async function kill(): Promise<void> {
+    const child = agent as ChildProcess;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  it('loses nothing that was reported, fetches nothing of it again, and ends with the right file', async () => {
+    let { next, say } = start();
+    say(`create ${origin.url} ${join(folder, 'inbox', 'file')}`);
+    let reported = 0;
+    for (const limit of [1_000_000, 2_500_000, 5_000_000]) {
+      origin.open(limit);
+      const reports = await next(({ bytes = 0 }) => bytes > reported && bytes >= limit - checkpoint);
+      reported = reports.at(-1)?.bytes ?? 0;
+      await kill();
+      ({ next, say } = start());
+      // The first thing that the next process says of the job is at least what the last one said.
+      const [first] = await next(() => true);
+      expect(first?.bytes).toBeGreaterThanOrEqual(reported);
+      await next(({ state }) => state === 'connecting' || state === 'transferring');
+      origin.open(limit + 1);
+    }
+    origin.open(content.length);
+    const reports = await next(({ state }) => state === 'transferred');
+    for (const [index, { bytes = 0 }] of reports.entries()) {
+      expect(bytes).toBeGreaterThanOrEqual(reports[index - 1]?.bytes ?? 0);
+    }
+    say('complete');
+    await next(({ completed }) => completed === true);
+    expect(readFileSync(join(folder, 'inbox', 'file')).equals(content)).toBe(true);
+    expect(readdirSync(join(folder, 'inbox'))).toEqual(['file']);
+    expect(origin.starts[0]).toBe(0);
+    expect(origin.starts.slice(1).every((position, index) => position >= (origin.starts[index] ?? 0))).toBe(true);
+    expect(origin.starts.at(-1)).toBeGreaterThanOrEqual(5_000_000 - checkpoint);
+  }, 60_000);
+});
