@@ -13,7 +13,7 @@ export {
   temporaryName,
 } from './file-transfer.ts';
 export type { Headers, ResponseHead } from './headers.ts';
-export type { JournalState } from './journal.ts';
+export { type DecodedJournal, decodeJournal, type JournalState } from './journal.ts';
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 export type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from './receiver.ts';
