@@ -5,7 +5,8 @@ export type CleanupEnd = 'source' | 'destination';
 
 interface Step {
   readonly end: CleanupEnd;
-  readonly what: string;
+  /** For people; asked when the step failed. */
+  readonly what: () => string;
   readonly undo: () => Promise<void>;
 }
 
@@ -18,8 +19,13 @@ export class Cleanup {
     this.#environment = environment;
   }
 
-  add(end: CleanupEnd, what: string, undo: () => Promise<void>): void {
-    this.#steps.unshift({ end, what, undo });
+  /** Returns what withdraws the step again, for a call that turned out to have had no effect. */
+  add(end: CleanupEnd, what: () => string, undo: () => Promise<void>): () => void {
+    const step: Step = { end, what, undo };
+    this.#steps.unshift(step);
+    return () => {
+      this.#steps = this.#steps.filter((other) => other !== step);
+    };
   }
 
   /** That end keeps what it has. */
@@ -32,7 +38,7 @@ export class Cleanup {
     const left: string[] = [];
     const unreachable = new Set<CleanupEnd>();
     for (const { end, what, undo } of this.#steps) {
-      if (unreachable.has(end) || !(await this.#attempt(undo, () => unreachable.add(end)))) left.push(what);
+      if (unreachable.has(end) || !(await this.#attempt(undo, () => unreachable.add(end)))) left.push(what());
     }
     this.#steps = [];
     return left;

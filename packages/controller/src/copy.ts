@@ -1,4 +1,5 @@
 import {
+  type EndedJob,
   fromFiletime,
   type JobErrorReport,
   type JobSnapshot,
@@ -36,6 +37,8 @@ class Copy {
   #transferred = 0n;
   #total: bigint | undefined;
   #jobId: string | undefined;
+  #watchedSince = 0;
+  #unreachableSince: number | undefined;
 
   constructor(options: CopyOptions, cleanup: Cleanup) {
     this.#o = options;
@@ -65,18 +68,26 @@ class Copy {
     const { sid } = await accounts.lookUpAccount(this.#o.fetchAs.user, { signal });
     if (!(await this.#groupExists(prefix))) {
       // Registered before the call: if its answer is lost, the group may exist all the same.
-      this.#cleanup.add('source', `the URL group ${prefix} on ${this.#o.source.name}`, async () => {
-        await urlGroups.deleteUrlGroup(prefix);
-      });
+      this.#cleanup.add(
+        'source',
+        () => `the URL group ${prefix} on ${this.#o.source.name}`,
+        async () => {
+          await urlGroups.deleteUrlGroup(prefix);
+        },
+      );
       await urlGroups.createUrlGroup(prefix, { signal });
     }
-    this.#cleanup.add('source', `the URL ${suffix} in ${prefix} on ${this.#o.source.name}`, async () => {
-      try {
-        await urlGroups.deleteUrl(prefix, suffix);
-      } catch (error) {
-        if (!isCarmineError(error, 'url/not-found') && !isCarmineError(error, 'url-group/not-found')) throw error;
-      }
-    });
+    this.#cleanup.add(
+      'source',
+      () => `the URL ${suffix} in ${prefix} on ${this.#o.source.name}`,
+      async () => {
+        try {
+          await urlGroups.deleteUrl(prefix, suffix);
+        } catch (error) {
+          if (!isCarmineError(error, 'url/not-found') && !isCarmineError(error, 'url-group/not-found')) throw error;
+        }
+      },
+    );
     await urlGroups.createUrl(
       prefix,
       { urlSuffix: suffix, sourceFilePath: path, sddlAuth: `D:P(A;;FR;;;${sid})` },
@@ -101,20 +112,26 @@ class Copy {
     const { destination, source, fetchAs, priority, sha256, signal } = this.#o;
     const { jobs } = destination;
     const displayName = this.#o.displayName ?? `Copy of ${source.path} from ${source.name}`;
-    const jobId = await jobs.createJob(
-      {
-        displayName: displayName.slice(0, 256),
-        remoteUrl: url,
-        localFile: destination.path,
-        serviceAccount: 'NetworkService',
-        type: 'download',
-        suspend: true,
-        description: 'carmine copy',
-      },
-      { signal },
-    );
+    const what = () =>
+      this.#jobId === undefined
+        ? `a job for ${url} on ${destination.name}, if it was created`
+        : `the job ${this.#jobId} on ${destination.name}`;
+    // Registered before the call: if its answer is lost, the job may exist all the same.
+    const withdraw = this.#cleanup.add('destination', what, () => this.#cancel(url));
+    const parameters = {
+      displayName: displayName.slice(0, 256),
+      remoteUrl: url,
+      localFile: destination.path,
+      serviceAccount: 'NetworkService',
+      type: 'download',
+      suspend: true,
+      description: 'carmine copy',
+    } as const;
+    const jobId = await jobs.createJob(parameters, { signal }).catch((error: unknown) => {
+      if (isAnswer(error)) withdraw();
+      throw error;
+    });
     this.#jobId = jobId;
-    this.#cleanup.add('destination', `the job ${jobId} on ${destination.name}`, () => this.#cancel(jobId));
     for (const scheme of ['negotiate', 'ntlm'] as const) {
       await jobs.setCredentials(
         jobId,
@@ -138,18 +155,28 @@ class Copy {
     return jobId;
   }
 
-  async #cancel(jobId: string): Promise<void> {
-    try {
-      await this.#o.destination.jobs.setJobState(jobId, 'cancel');
-    } catch (error) {
-      if (!isCarmineError(error, 'job/not-found')) throw error;
+  /** A job whose id never arrived is known by its URL, whose suffix nobody else has. */
+  async #cancel(url: string): Promise<void> {
+    const { jobs } = this.#o.destination;
+    const jobIds: string[] = [];
+    if (this.#jobId !== undefined) jobIds.push(this.#jobId);
+    else {
+      for await (const { jobId, files } of jobs.listJobs())
+        if (files.some(({ remoteUrl }) => remoteUrl === url)) jobIds.push(jobId);
+    }
+    for (const jobId of jobIds) {
+      try {
+        await jobs.setJobState(jobId, 'cancel');
+      } catch (error) {
+        if (!isCarmineError(error, 'job/not-found')) throw error;
+      }
     }
   }
 
   /** Looks at the job until it is transferred. */
   async #watch(jobId: string): Promise<JobSnapshot> {
-    const { environment, timeout, signal, pollInterval = 500 } = this.#o;
-    const start = environment.now();
+    const { environment, signal, pollInterval = 500 } = this.#o;
+    this.#watchedSince = environment.now();
     for (;;) {
       const job = await this.#look(jobId);
       if (job !== undefined) {
@@ -158,48 +185,74 @@ class Copy {
         if (job.state === 'error') throw await this.#jobFailure(jobId);
         await this.#reportState(job);
       }
-      if (timeout !== undefined && environment.now() - start >= timeout * 1000) {
-        // The job goes on and needs its URL.
-        this.#cleanup.forget('source');
-        this.#cleanup.forget('destination');
-        throw new CarmineError('controller/timed-out', { context: { seconds: timeout, jobId } });
-      }
+      this.#checkTimeout(jobId);
       await environment.sleep(pollInterval, signal);
     }
   }
 
-  #unreachableSince: number | undefined;
+  #checkTimeout(jobId: string): void {
+    const { environment, timeout } = this.#o;
+    if (timeout === undefined || environment.now() - this.#watchedSince < timeout * 1000) return;
+    // The job goes on and needs its URL.
+    this.#cleanup.forget('source');
+    this.#cleanup.forget('destination');
+    throw new CarmineError('controller/timed-out', { context: { seconds: timeout, jobId } });
+  }
 
   /** The job, or undefined while the client cannot be reached: a job survives its agent's restart. */
   async #look(jobId: string): Promise<JobSnapshot | undefined> {
-    const { destination, environment, signal, unreachableTimeout = 600 } = this.#o;
+    const { jobs, name } = this.#o.destination;
     try {
-      const job = await destination.jobs.getJob(jobId, { signal });
+      const job = await jobs.getJob(jobId, { signal: this.#o.signal });
       this.#unreachableSince = undefined;
       return job;
     } catch (error) {
       if (isCarmineError(error, 'job/not-found')) throw await this.#vanished(jobId);
-      if (!isCarmineError(error) || error.kind !== 'transient') throw error;
-      const now = environment.now();
-      this.#unreachableSince ??= now;
-      if (now - this.#unreachableSince >= unreachableTimeout * 1000) throw error;
-      this.#report('waiting', { reason: `${destination.name} cannot be reached` });
+      this.#waitFor(name, error);
       return undefined;
     }
   }
 
+  /** Once all is transferred, a machine that is away for a while is waited for: what it lacks is a moment, not the file. */
+  async #patiently<T>(machine: string, work: () => Promise<T>): Promise<T> {
+    const { environment, signal, pollInterval = 500 } = this.#o;
+    for (;;) {
+      try {
+        const done = await work();
+        this.#unreachableSince = undefined;
+        return done;
+      } catch (error) {
+        this.#waitFor(machine, error);
+        await environment.sleep(pollInterval, signal);
+      }
+    }
+  }
+
+  /** Throws the failure when it is none that passes, or has lasted too long. */
+  #waitFor(machine: string, error: unknown): void {
+    const { environment, unreachableTimeout = 600 } = this.#o;
+    if (!isCarmineError(error) || error.kind !== 'transient') throw error;
+    const now = environment.now();
+    this.#unreachableSince ??= now;
+    if (now - this.#unreachableSince >= unreachableTimeout * 1000) throw error;
+    this.#report('waiting', { reason: `${machine} cannot be reached` });
+  }
+
   /** Somebody else ended the job; its history says how. */
   async #vanished(jobId: string): Promise<CarmineError> {
-    const { destination } = this.#o;
+    const ended = await this.#history(jobId);
+    return ended === undefined
+      ? new CarmineError('controller/job-vanished', { context: { jobId, target: this.#o.destination.name } })
+      : new CarmineError('controller/job-failed', { context: { reason: `it was ended: ${ended.reason}` } });
+  }
+
+  async #history(jobId: string): Promise<EndedJob | undefined> {
     try {
-      for await (const ended of destination.jobs.listEndedJobs()) {
-        if (ended.jobId !== jobId) continue;
-        return new CarmineError('controller/job-failed', { context: { reason: `it was ended: ${ended.reason}` } });
-      }
+      for await (const ended of this.#o.destination.jobs.listEndedJobs()) if (ended.jobId === jobId) return ended;
     } catch {
-      // Without a history there is nothing to add.
+      // Without a history there is nothing to tell.
     }
-    return new CarmineError('controller/job-vanished', { context: { jobId, target: destination.name } });
+    return undefined;
   }
 
   async #jobFailure(jobId: string): Promise<CarmineError> {
@@ -225,7 +278,9 @@ class Copy {
     this.#report('verifying');
     let actual: string | null;
     try {
-      ({ sha256: actual } = await destination.jobs.getFileDetails(jobId, 0, { signal }));
+      ({ sha256: actual } = await this.#patiently(destination.name, () =>
+        destination.jobs.getFileDetails(jobId, 0, { signal }),
+      ));
     } catch (error) {
       if (expected !== undefined || !isCarmineError(error, 'controller/extension-missing')) throw error;
       return { sha256: null, verifiedAgainst: [] };
@@ -237,7 +292,7 @@ class Copy {
       if (actual !== expected) throw mismatch(actual, expected);
       verifiedAgainst.push('argument');
     }
-    const source = await this.#sourceDigest(suffix);
+    const source = await this.#sourceDigest(jobId, suffix);
     if (source !== undefined) {
       if (actual !== source) throw mismatch(actual, source);
       verifiedAgainst.push('source');
@@ -246,23 +301,33 @@ class Copy {
   }
 
   /** The server computes it in the background; undefined when the server has no such thing. */
-  async #sourceDigest(suffix: string): Promise<string | undefined> {
+  async #sourceDigest(jobId: string, suffix: string): Promise<string | undefined> {
     const { source, environment, signal, pollInterval = 500 } = this.#o;
     for (;;) {
       try {
-        const { sha256 } = await source.urlGroups.getUrlDetails(this.#prefix.text, suffix, { signal });
+        const { sha256 } = await this.#patiently(source.name, () =>
+          source.urlGroups.getUrlDetails(this.#prefix.text, suffix, { signal }),
+        );
         if (sha256 !== null) return sha256;
       } catch (error) {
         if (isCarmineError(error, 'controller/extension-missing')) return undefined;
         throw error;
       }
+      this.#checkTimeout(jobId);
       await environment.sleep(pollInterval, signal);
     }
   }
 
   async #complete(jobId: string): Promise<void> {
+    const { jobs, name } = this.#o.destination;
     this.#report('finishing');
-    await this.#o.destination.jobs.setJobState(jobId, 'complete', { signal: this.#o.signal });
+    try {
+      await this.#patiently(name, () => jobs.setJobState(jobId, 'complete', { signal: this.#o.signal }));
+    } catch (error) {
+      if (!isCarmineError(error, 'job/not-found')) throw error;
+      // Its answer was lost, or somebody else was faster: the file is at its name all the same.
+      if ((await this.#history(jobId))?.state !== 'acknowledged') throw await this.#vanished(jobId);
+    }
     this.#cleanup.forget('destination');
   }
 
@@ -313,6 +378,11 @@ export function clientUrl(prefix: UrlPrefix, host: string, suffix: string): stri
   const authority = prefix.host === '+' || prefix.host === '*' ? host : prefix.host;
   const bracketed = authority.includes(':') && !authority.startsWith('[') ? `[${authority}]` : authority;
   return `${prefix.scheme}://${bracketed}:${prefix.port}${prefix.path}${suffix}`;
+}
+
+/** True for failures that the other side answered with: it did not do what it was asked. */
+function isAnswer(error: unknown): boolean {
+  return isCarmineError(error) && ['fatal', 'refused', 'unsupported'].includes(error.kind);
 }
 
 function firstOpenFile(job: JobSnapshot): number {
