@@ -1,0 +1,1 @@
+export { bundle as default } from '@carmine/repo-tools/bundle';
