@@ -1,9 +1,11 @@
 import { CarmineError } from '@carmine/errors';
 import { type Extent, ExtentSet } from './extents.ts';
 import { acceptsRanges, type ResponseHead } from './headers.ts';
+import { nextPiece } from './pieces.ts';
 import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 import { judgeResponse, readSource } from './response-rules.ts';
 import { type Source, sameVersion, validatorOf } from './source.ts';
+import type { Stream } from './stream.ts';
 
 /**
  * Plans the transfer of one file (MC-BUP 3.6: SIZE by HEAD, then DOWNLOAD by fragments).
@@ -15,24 +17,6 @@ import { type Source, sameVersion, validatorOf } from './source.ts';
  */
 export function createPlanner(options: PlannerOptions = {}): Planner {
   return new PlannerState(options);
-}
-
-interface Stream {
-  readonly id: number;
-  readonly slot: number;
-  readonly purpose: 'probe' | 'learn' | 'data';
-  readonly ranged: boolean;
-  readonly start: number;
-  /** Exclusive; moves when the server sends another amount than was asked for. */
-  end: number;
-  /** Asked for and not answered, receiving, or nothing more to come. */
-  state: 'asked' | 'open' | 'closed';
-  /** A probe's answer, until the probe has ended. */
-  head: ResponseHead | undefined;
-  paused: boolean;
-  received: number;
-  written: number;
-  journalled: number;
 }
 
 type Ending = { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly error: CarmineError };
@@ -480,20 +464,9 @@ class PlannerState implements Planner {
 
   /** The next piece to fetch: neither done nor claimed by a stream. */
   #nextGap(source: Source): Extent | undefined {
-    const claimed = new ExtentSet(this.#done.extents);
-    for (const stream of this.#streams) {
-      claimed.add({ start: stream.journalled, end: stream.state === 'closed' ? stream.received : stream.end });
-    }
-    const gap = claimed.gaps(source.length)[0];
-    if (gap === undefined) return undefined;
-    const wanted = this.#joinable() && this.#ranges !== false ? this.#wantedConnections(source) : 1;
-    if (wanted === 1) return gap;
-    const share = Math.ceil((source.length - claimed.total) / (wanted * piecesPerConnection));
-    // Whole multiples: neighbours meet where file systems like it.
-    const piece = Math.ceil(share / this.#pieceBytes) * this.#pieceBytes;
-    const size = Math.min(piece, Math.max(largestPiece, this.#pieceBytes));
-    // No crumbs: what would be left of a gap goes with its last piece.
-    return gap.end - gap.start <= size * 1.5 ? gap : { start: gap.start, end: gap.start + size };
+    const several = this.#joinable() && this.#ranges !== false;
+    const connections = several ? this.#wantedConnections(source) : 1;
+    return nextPiece(source.length, this.#done, this.#streams, connections, this.#pieceBytes);
   }
 
   /** Whether bytes of different answers may stand in one file. */
@@ -638,5 +611,3 @@ const immediateRetries = 3;
 const maximumChanges = 5;
 /** Bytes of one stream that may wait in memory. */
 const maximumBacklog = 4 * 1024 * 1024;
-const piecesPerConnection = 4;
-const largestPiece = 256 * 1024 * 1024;

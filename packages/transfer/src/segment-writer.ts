@@ -45,6 +45,11 @@ export class SegmentWriter {
     this.#size = 0;
   }
 
+  /** Nothing to write and nothing being written. */
+  get empty(): boolean {
+    return this.#size === 0 && this.#writing === undefined;
+  }
+
   /** Resolves when no write is in flight; never rejects. */
   async idle(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;

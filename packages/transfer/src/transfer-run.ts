@@ -45,12 +45,19 @@ export function runTransfer(platform: RunPlatform, run: Run): TransferRun {
   };
 }
 
+interface RunningStream {
+  readonly exchange: ReceiverExchange;
+  readonly writer: SegmentWriter;
+  /** The response is over; there may be bytes to write. */
+  readonly ended: () => boolean;
+}
+
 class Runner {
   readonly planner: Planner;
   readonly #platform: RunPlatform;
   readonly #run: Run;
   readonly #receivers = new Map<number, Receiver>();
-  readonly #streams = new Map<number, { readonly exchange: ReceiverExchange; readonly writer: SegmentWriter }>();
+  readonly #streams = new Map<number, RunningStream>();
   /** Writers that may still have a write in flight, given up streams included. */
   readonly #writers = new Set<SegmentWriter>();
   readonly #digesting = new AbortController();
@@ -148,6 +155,8 @@ class Runner {
       receiver = this.#run.receivers(this.#run.url);
       this.#receivers.set(slot, receiver);
     }
+    this.#forgetEnded();
+    let ended = false;
     const start = request.range?.start ?? 0;
     const writer = new SegmentWriter(
       this.#run.file,
@@ -164,10 +173,25 @@ class Runner {
         // The planner may have given the stream up over this very chunk.
         if (this.#isOpen(stream)) writer.push(chunk);
       },
-      onEnd: () => this.tell({ type: 'ended', stream }),
-      onError: (error) => this.tell({ type: 'failed', stream, error }),
+      onEnd: () => {
+        ended = true;
+        this.tell({ type: 'ended', stream });
+      },
+      onError: (error) => {
+        ended = true;
+        this.tell({ type: 'failed', stream, error });
+      },
     });
-    this.#streams.set(stream, { exchange, writer });
+    this.#streams.set(stream, { exchange, writer, ended: () => ended });
+  }
+
+  /** What has nothing more to write is of no more use. */
+  #forgetEnded(): void {
+    for (const [id, { writer, ended }] of this.#streams) {
+      if (ended() && writer.empty) this.#streams.delete(id);
+    }
+    const live = new Set([...this.#streams.values()].map(({ writer }) => writer));
+    for (const writer of this.#writers) if (writer.empty && !live.has(writer)) this.#writers.delete(writer);
   }
 
   #isOpen(stream: number): boolean {
@@ -177,7 +201,6 @@ class Runner {
   async #prepare(source: Source | undefined): Promise<void> {
     // Writes of the old version must not land after those of the new one.
     for (const writer of this.#writers) await writer.idle();
-    this.#forgetIdle();
     if (source === undefined) {
       await this.#run.journal.clear();
       await this.#run.file.truncate(0);
@@ -241,11 +264,6 @@ class Runner {
     if (key === this.#reported) return;
     this.#reported = key;
     this.#run.onProgress({ phase, length: source?.length, transferred });
-  }
-
-  #forgetIdle(): void {
-    const live = new Set([...this.#streams.values()].map(({ writer }) => writer));
-    for (const writer of this.#writers) if (!live.has(writer)) this.#writers.delete(writer);
   }
 
   /** Large writes are cheaper, but a write must not be a large part of a checkpoint. */

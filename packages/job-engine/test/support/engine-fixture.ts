@@ -12,6 +12,7 @@ export class EngineFixture {
   readonly store: JobStore;
   readonly #options: Partial<JobEngineOptions>;
   #random = new SeededRandom(7);
+  #life = 0;
   engine: JobEngine;
 
   constructor(options: Partial<JobEngineOptions> = {}) {
@@ -66,13 +67,27 @@ export class EngineFixture {
   }
 
   #create(): JobEngine {
+    const life = ++this.#life;
+    const dead = () => life !== this.#life;
+    // A dead process neither writes nor waits.
+    const alive = <T>(work: () => Promise<T>): Promise<T> => (dead() ? new Promise<T>(() => undefined) : work());
+    const { store, clock } = this;
     return createJobEngine({
       transfers: this.transfers.factory,
-      clock: this.clock,
+      clock: {
+        now: () => clock.now(),
+        after: (delay, callback) => clock.after(delay, () => dead() || callback()),
+      },
       randomBytes: (length) => this.#random.bytes(length),
       onProblem: (problem) => this.problems.push(problem),
       ...this.#options,
-      store: this.store,
+      store: {
+        load: () => store.load(),
+        save: (job) => alive(() => store.save(job)),
+        end: (job) => alive(() => store.end(job)),
+        listEnded: () => store.listEnded(),
+        close: () => store.close(),
+      },
     });
   }
 }

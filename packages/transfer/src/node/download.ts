@@ -8,7 +8,8 @@ import {
   temporaryName,
 } from '../file-transfer.ts';
 import { nodePlatform } from './platform.ts';
-import { createUndiciReceiverFactory, type UndiciReceiverOptions } from './undici-receiver.ts';
+import type { UndiciReceiverOptions } from './undici-connection.ts';
+import { createUndiciReceiverFactory } from './undici-receiver.ts';
 
 export interface DownloadOptions
   extends UndiciReceiverOptions,

@@ -1,64 +1,32 @@
-import type { Socket } from 'node:net';
-import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
-import { buildConnector, Client, type Dispatcher } from 'undici';
-import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
+import type { Dispatcher } from 'undici';
+import type { RequestLine } from '../authenticator.ts';
 import type { Headers, ResponseHead } from '../headers.ts';
 import { networkError } from '../network-errors.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { isRedirect, redirectTarget } from '../redirect.ts';
-
-export interface UndiciReceiverOptions {
-  /** Default `Carmine/0.1.0`. */
-  readonly userAgent?: string | undefined;
-  /** PEM certificates of authorities that are trusted besides the system's. */
-  readonly trust?: readonly string[] | undefined;
-  /** PEM; shown to the origin of the URL only. */
-  readonly clientCertificate?: { readonly certificate: string; readonly privateKey: string } | undefined;
-  /** Used with the origin of the URL only. */
-  readonly authenticator?: AuthenticatorFactory | undefined;
-  /** Milliseconds. */
-  readonly timeouts?:
-    | {
-        readonly connect?: number | undefined;
-        readonly headers?: number | undefined;
-        readonly body?: number | undefined;
-      }
-    | undefined;
-}
+import {
+  Connection,
+  createSecureContexts,
+  type SecureContexts,
+  type UndiciReceiverOptions,
+} from './undici-connection.ts';
 
 /** Receivers on undici: one Client with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. */
 export function createUndiciReceiverFactory(options: UndiciReceiverOptions = {}): ReceiverFactory {
-  // Parsing the authorities takes milliseconds; connections share the result.
-  let plain: SecureContext | undefined;
-  let withCertificate: SecureContext | undefined;
-  const ca = () => [...getCACertificates('default'), ...(options.trust ?? [])];
-  const secureContext = (own: boolean): SecureContext => {
-    const certificate = options.clientCertificate;
-    if (own && certificate !== undefined) {
-      withCertificate ??= createSecureContext({
-        ca: ca(),
-        cert: certificate.certificate,
-        key: certificate.privateKey,
-        minVersion: 'TLSv1.2',
-      });
-      return withCertificate;
-    }
-    plain ??= createSecureContext({ ca: ca(), minVersion: 'TLSv1.2' });
-    return plain;
-  };
-  return (url) => new UndiciReceiver(url, options, secureContext);
+  const secureContexts = createSecureContexts(options);
+  return (url) => new UndiciReceiver(url, options, secureContexts);
 }
 
 class UndiciReceiver implements Receiver {
   readonly #url: string;
   readonly #options: UndiciReceiverOptions;
-  readonly #secureContext: (own: boolean) => SecureContext;
+  readonly #secureContexts: SecureContexts;
   #connection: Connection | undefined;
   /** Where redirects led, for the rest of this connection. */
   #target: string;
 
-  constructor(url: string, options: UndiciReceiverOptions, secureContext: (own: boolean) => SecureContext) {
+  constructor(url: string, options: UndiciReceiverOptions, secureContexts: SecureContexts) {
     // Credentials in a URL go nowhere, and a fragment is not for the server.
     const parsed = new URL(url);
     parsed.username = '';
@@ -67,7 +35,7 @@ class UndiciReceiver implements Receiver {
     this.#url = parsed.href;
     this.#target = this.#url;
     this.#options = options;
-    this.#secureContext = secureContext;
+    this.#secureContexts = secureContexts;
   }
 
   request(request: ReceiverRequest, handler: ReceiverHandler): ReceiverExchange {
@@ -87,7 +55,7 @@ class UndiciReceiver implements Receiver {
     if (this.#connection?.origin === origin) return this.#connection;
     this.close();
     const own = origin === new URL(this.#url).origin;
-    this.#connection = new Connection(origin, own, this.#options, this.#secureContext);
+    this.#connection = new Connection(origin, own, this.#options, this.#secureContexts);
     return this.#connection;
   }
 
@@ -108,79 +76,6 @@ class UndiciReceiver implements Receiver {
 
   get userAgent(): string {
     return this.#options.userAgent ?? 'Carmine/0.1.0';
-  }
-}
-
-/** One undici client and what belongs to its present socket. */
-class Connection {
-  readonly origin: string;
-  readonly client: Client;
-  readonly #factory: AuthenticatorFactory | undefined;
-  #socket: Socket | undefined;
-  #socketError: unknown;
-  authenticator: Authenticator | undefined;
-  /** Challenges that the authenticator has answered. */
-  answered = 0;
-
-  constructor(
-    origin: string,
-    own: boolean,
-    options: UndiciReceiverOptions,
-    secureContext: (own: boolean) => SecureContext,
-  ) {
-    this.origin = origin;
-    this.#factory = own ? options.authenticator : undefined;
-    const connect = buildConnector({
-      timeout: options.timeouts?.connect ?? 30_000,
-      allowH2: false,
-      // A resumed session has no peer certificate to bind to.
-      maxCachedSessions: 0,
-      ...(origin.startsWith('https:') ? { secureContext: secureContext(own) } : {}),
-    });
-    this.client = new Client(origin, {
-      allowH2: false,
-      pipelining: 1,
-      headersTimeout: options.timeouts?.headers ?? fiveMinutes,
-      bodyTimeout: options.timeouts?.body ?? fiveMinutes,
-      connect: (target, callback) =>
-        connect(target, (error, socket) => {
-          // Whoever was authenticated on the socket before is nobody on this one. An exchange that only just began is not
-          // bound to its socket yet: servers may close after the first 401.
-          if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
-          if (error !== null) return callback(error, null);
-          this.#socket = socket;
-          this.#socketError = undefined;
-          socket.prependListener('error', (reason: unknown) => {
-            this.#socketError ??= reason;
-          });
-          callback(null, socket);
-        }),
-    });
-  }
-
-  /** undici says "other side closed" where TLS knew why. */
-  explain(error: Error): unknown {
-    return this.#socketError ?? error;
-  }
-
-  get canAuthenticate(): boolean {
-    return this.#factory !== undefined;
-  }
-
-  newAuthenticator(): Authenticator | undefined {
-    const { hostname, protocol } = new URL(this.origin);
-    this.answered = 0;
-    this.authenticator = this.#factory?.({
-      host: hostname,
-      secureTransport: protocol === 'https:',
-      serverCertificate: () =>
-        this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate(false).raw : undefined,
-    });
-    return this.authenticator;
-  }
-
-  close(): void {
-    this.client.destroy().catch(() => undefined);
   }
 }
 
@@ -426,8 +321,6 @@ function list(value: string | string[] | undefined): readonly string[] {
   return value === undefined ? [] : Array.isArray(value) ? value : [value];
 }
 
-/** MC-BUP 3.6.2: requests and responses of a download may each take 5 minutes. */
-const fiveMinutes = 300_000;
 /** Requests that one answer may cost; Negotiate with NTLM needs three. */
 const maximumLegs = 6;
 /** Bytes. */
