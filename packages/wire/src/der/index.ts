@@ -1,3 +1,17 @@
+export {
+  type DerCodec,
+  type DerFieldsValue,
+  type DerValueOf,
+  decodeDer,
+  derAny,
+  derApplication,
+  derFields,
+  derFixed,
+  derListOf,
+  derOctets,
+  derRange,
+  encodeDer,
+} from './der-codec.ts';
 export { type DerElement, DerReader } from './der-reader.ts';
 export {
   derBoolean,
