@@ -1,6 +1,6 @@
 import { CarmineError } from '@carmine/errors';
 
-export const maximumRedirects = 10;
+const maximumRedirects = 10;
 
 /** RFC 9110, section 15.4: the redirects that keep what is asked for; 300, 304 and 305 are final answers to us. */
 export function isRedirect(status: number): boolean {
