@@ -22,9 +22,14 @@ export function auditRecord(event: AuditEvent, time: string): AuditRecord {
     sid: event.token.userSid,
     scheme: event.token.scheme,
     from: event.token.source,
-    action: event.action,
-    object: event.object.length > 512 ? `${event.object.slice(0, 512)}…` : event.object,
+    action: clip(event.action),
+    object: clip(event.object),
     outcome: event.outcome,
     result: formatHresult(event.result),
   };
+}
+
+/** Both are the caller's words, of any length. */
+function clip(text: string): string {
+  return text.length > 512 ? `${text.slice(0, 512)}…` : text;
 }

@@ -1,6 +1,6 @@
 import { CarmineError } from '@carmine/errors';
 import { getStaticTOMLValue, parseTOML } from 'toml-eslint-parser';
-import type { ListenAddress } from './address.ts';
+import { isLoopback, type ListenAddress } from './address.ts';
 import {
   addressValue,
   booleanValue,
@@ -96,7 +96,7 @@ export interface ConfigurationSources {
 export function parseConfiguration(sources: ConfigurationSources): AgentConfiguration {
   const entries = new Map<string, { value: unknown; line: number | undefined }>();
   for (const [key, value, line] of readToml(sources)) {
-    const known = key in schema || freeTables.some((table) => key.startsWith(`${table}.`));
+    const known = Object.hasOwn(schema, key) || freeTables.some((table) => key.startsWith(`${table}.`));
     if (!known) throw new CarmineError('configuration/unknown-key', { context: { file: sources.file, line, key } });
     entries.set(key, { value, line });
   }
@@ -127,6 +127,9 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   for (const key of ['management.dcom', 'management.dcom_exporter'] as const) {
     if (read(key) !== undefined) refuse(key, 'WMI over DCOM is not part of this version; use http or https');
   }
+  const metrics = read('metrics.http');
+  if (metrics !== undefined && !isLoopback(metrics.host))
+    refuse('metrics.http', 'only a loopback address: metrics are not authenticated');
   const [http, https] = [read('management.http'), read('management.https')];
   if (http === undefined && https === undefined) {
     throw new CarmineError('configuration/missing', {
@@ -165,7 +168,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
       connections: read('client.connections') ?? 4,
     },
-    metrics: { http: read('metrics.http') },
+    metrics: { http: metrics },
   };
 }
 
@@ -215,24 +218,42 @@ function* readToml({
 }: ConfigurationSources): Iterable<readonly [key: string, value: unknown, line: number]> {
   const program = parse(file, text);
   for (const top of program.body[0].body) {
-    if (top.type === 'TOMLKeyValue') yield* flatten([], top);
+    if (top.type === 'TOMLKeyValue') yield* flatten(file, [], top);
     else {
       const path = top.resolvedKey.map(String);
-      const name = path.join('.');
-      if (top.kind === 'array' || !tables.includes(name)) {
-        throw new CarmineError('configuration/unknown-key', { context: { file, line: top.loc.start.line, key: name } });
-      }
-      for (const entry of top.body) yield* flatten(path, entry);
+      // In the last place of `[[name]]`'s path stands its position.
+      if (top.kind === 'array') throw unknownKey(file, path.slice(0, -1), top.loc.start.line);
+      if (!isTable(path)) throw unknownKey(file, path, top.loc.start.line);
+      for (const entry of top.body) yield* flatten(file, path, entry);
     }
   }
 }
 
 type TomlKeyValue = Extract<ReturnType<typeof parseTOML>['body'][0]['body'][number], { type: 'TOMLKeyValue' }>;
 
-function* flatten(prefix: readonly string[], entry: TomlKeyValue): Iterable<readonly [string, unknown, number]> {
+function* flatten(
+  file: string,
+  prefix: readonly string[],
+  entry: TomlKeyValue,
+): Iterable<readonly [string, unknown, number]> {
   const path = [...prefix, ...entry.key.keys.map((key) => (key.type === 'TOMLBare' ? key.name : key.value))];
-  if (entry.value.type === 'TOMLInlineTable') for (const inner of entry.value.body) yield* flatten(path, inner);
-  else yield [path.join('.'), getStaticTOMLValue(entry.value), entry.loc.start.line];
+  const { line } = entry.loc.start;
+  if (entry.value.type === 'TOMLInlineTable') {
+    if (!isTable(path)) throw unknownKey(file, path, line);
+    for (const inner of entry.value.body) yield* flatten(file, path, inner);
+    return;
+  }
+  // A dot within a quoted key is not the dot between two keys.
+  if (path.some((key) => key.includes('.'))) throw unknownKey(file, path, line);
+  yield [path.join('.'), getStaticTOMLValue(entry.value), line];
+}
+
+function isTable(path: readonly string[]): boolean {
+  return tables.some((table) => table.split('.').length === path.length && table === path.join('.'));
+}
+
+function unknownKey(file: string, path: readonly string[], line: number): CarmineError {
+  return new CarmineError('configuration/unknown-key', { context: { file, line, key: path.join('.') } });
 }
 
 function parse(file: string, text: string): ReturnType<typeof parseTOML> {

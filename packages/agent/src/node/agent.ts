@@ -61,7 +61,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   for (const warning of configurationWarnings(role, configuration)) log.warn(warning);
   const undo: (() => void | Promise<void>)[] = [];
   const stop = async () => {
-    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+    const failures: unknown[] = [];
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        // What is below still has to come down, the lock above all.
+        failures.push(error);
+        log.error('stopping did not go well', error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     await makeStateFolder(configuration.stateDir);
@@ -120,7 +130,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     };
     return { ready, stop };
   } catch (error) {
-    await stop();
+    // Why it did not start is what matters; how stopping went is in the log.
+    await stop().catch(() => {});
     throw error;
   }
 }
