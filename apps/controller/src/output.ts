@@ -28,12 +28,13 @@ export class Output {
     process.stderr.write(`${text}\n`);
   }
 
-  failure(thrown: unknown): void {
+  failure(thrown: unknown, hint?: string): void {
     const error = CarmineError.from(thrown);
     const hresult = error.hresult === undefined ? null : formatHresult(error.hresult);
     this.message(
       `carmine: ${error.message}${hresult === null || error.message.includes(hresult) ? '' : ` [${hresult}]`}`,
     );
+    if (hint !== undefined) this.message(`hint: ${hint}`);
     if (error.code === 'internal/unexpected' && error.cause instanceof Error) this.message(error.cause.stack ?? '');
     else if (process.env['CARMINE_LOG'] === 'debug') this.message(error.stack ?? '');
     if (this.format === 'text') return;
@@ -43,6 +44,7 @@ export class Output {
       kind: error.kind,
       hresult,
       message: error.message,
+      hint: hint ?? null,
       exitCode: exitCodeOf(error),
     };
     process.stdout.write(`${toJson(document)}\n`);

@@ -1,6 +1,7 @@
 import { CarmineError } from '@carmine/errors';
 import { commands, helpText } from './commands.ts';
 import { exitCodeOf, exitCodes } from './exit-code.ts';
+import { hintFor } from './hints.ts';
 import { findCommand, parseCall, usageLine } from './options.ts';
 import { Output } from './output.ts';
 
@@ -29,7 +30,13 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
       output.message('carmine: interrupted');
       return signal.reason === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted;
     }
-    output.failure(error);
+    output.failure(
+      error,
+      hintFor(
+        argv.filter((word) => !word.startsWith('-')),
+        error,
+      ),
+    );
     return exitCodeOf(error);
   }
 }

@@ -1,4 +1,4 @@
-import { type UrlGroupScheme, urlGroupProperties, urlGroupSchemes } from '@carmine/core';
+import { parseUrlPrefix, type UrlGroupScheme, urlGroupProperties, urlGroupSchemes } from '@carmine/core';
 import { withMachine } from '../connect.ts';
 import {
   type Command,
@@ -25,6 +25,8 @@ export const urlCommands: readonly Command[] = [
     summary: 'create a URL group, e.g. https://+:8443/images',
     run: (call) =>
       withMachine(call, async ({ urlGroups }) => {
+        // The machine would answer with a number; here the reason is known.
+        parseUrlPrefix(positional(call, 'prefix'));
         await urlGroups.createUrlGroup(positional(call, 'prefix'), call);
         const prefix = await urlGroups.getUrlGroup(positional(call, 'prefix'), call);
         call.output.result(prefix, { schema: 'carmine.url-group/1', prefix });
