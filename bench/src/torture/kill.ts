@@ -20,7 +20,9 @@ export interface KillReport {
   readonly jobsEnded: number;
   /** Bytes of finished files, or of journalled parts at a kill, that are not the source's. */
   readonly wrongBytes: number;
-  /** Per kill: bytes that were on disk and not in the journal, so that they are fetched again. */
+  /** Kills that found a file half way; the others found the job not begun, or all there and not completed. */
+  readonly killsInTransfer: number;
+  /** Per kill in a transfer: bytes that were on disk and not in the journal, so that they are fetched again. */
   readonly bytesFetchedTwice: { readonly median: number; readonly maximum: number };
   /** What the promise allows: one checkpoint for each open segment. */
   readonly allowedPerKill: number;
@@ -59,6 +61,7 @@ export async function tortureKill(count: number, seed: number, say: (text: strin
       transfers: run.transfers,
       jobsEnded: run.jobsEnded,
       wrongBytes: run.wrongBytes,
+      killsInTransfer: run.fetchedTwice.length,
       bytesFetchedTwice: { median: median(run.fetchedTwice), maximum: Math.max(0, ...run.fetchedTwice) },
       allowedPerKill: checkpoint * connections,
       seconds: Math.round((performance.now() - started) / 1000),
@@ -103,8 +106,7 @@ class Run {
     await this.#ensureAgent();
     const jobId = await this.#withJobs((jobs) => this.#createJob(jobs, plan, destination));
     for (let kill = 0; kill < killsHere; kill++) {
-      // From right after the start to about when all is there.
-      await sleep(this.#random.below(300 + (plan.size / mib) * 2));
+      await this.#moment(jobId, plan);
       await this.#kill(plan);
       await this.#ensureAgent();
     }
@@ -116,6 +118,20 @@ class Run {
     this.#say(
       `transfer ${this.transfers}: ${Math.round(plan.size / mib)} MiB, ${this.kills} of ${count} kills, ${this.wrongBytes} wrong bytes`,
     );
+  }
+
+  /** A random moment: mostly one in the middle of the transfer, by what is there; now and then any other. */
+  async #moment(jobId: string, plan: Plan): Promise<void> {
+    if (this.#random.below(5) === 0) return sleep(this.#random.below(500));
+    await this.#withJobs(async (jobs) => {
+      const now = Number((await jobs.getJob(jobId)).bytesTransferred);
+      const target = now + this.#random.fraction() * (plan.size - now);
+      for (;;) {
+        const job = await jobs.getJob(jobId);
+        if (job.state === 'transferred' || Number(job.bytesTransferred) >= target) break;
+      }
+    });
+    await sleep(this.#random.below(40));
   }
 
   async stop(): Promise<void> {
@@ -136,9 +152,9 @@ class Run {
     await this.#agent?.kill('SIGKILL');
     this.#agent = undefined;
     this.kills++;
-    const { wrong, twice } = await inspect(this.#sandbox.inbox, join(this.#sandbox.images, plan.name));
+    const { wrong, twice, unfinished } = await inspect(this.#sandbox.inbox, join(this.#sandbox.images, plan.name));
     this.wrongBytes += wrong;
-    this.fetchedTwice.push(twice);
+    if (unfinished) this.fetchedTwice.push(twice);
   }
 
   async #ensureAgent(): Promise<void> {
@@ -226,8 +242,8 @@ async function publish(
  * Looks at what a killed agent left: journalled bytes must be the source's; bytes that are the source's and not journalled
  * were fetched and will be again.
  */
-async function inspect(inbox: string, source: string): Promise<{ wrong: number; twice: number }> {
-  let [wrong, twice] = [0, 0];
+async function inspect(inbox: string, source: string): Promise<{ wrong: number; twice: number; unfinished: boolean }> {
+  let [wrong, twice, unfinished] = [0, 0, false];
   const names = await readdir(inbox);
   for (const name of names.filter((each) => each.endsWith('.tmp'))) {
     const journal = names.find((each) => each !== name && each.startsWith(name));
@@ -235,6 +251,7 @@ async function inspect(inbox: string, source: string): Promise<{ wrong: number; 
     const [actual, expected] = [await open(join(inbox, name)), await open(source)];
     try {
       const { size } = await actual.stat();
+      unfinished ||= state === undefined || state.done.total < size;
       for (const { start, end } of state?.done.extents ?? [])
         wrong += end - start - (await equalBytes(actual, expected, start, end));
       for (const { start, end } of state?.done.gaps(size) ?? [{ start: 0, end: size }])
@@ -244,7 +261,7 @@ async function inspect(inbox: string, source: string): Promise<{ wrong: number; 
       await expected.close();
     }
   }
-  return { wrong, twice };
+  return { wrong, twice, unfinished };
 }
 
 /** How many bytes of a range are equal, counted in blocks of 64 KiB. */

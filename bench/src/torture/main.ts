@@ -12,9 +12,9 @@ const kinds: Readonly<
     return {
       passed: report.wrongBytes === 0 && report.jobsEnded === report.transfers && maximum <= report.allowedPerKill,
       summary: [
-        `${report.kills} kills in ${report.transfers} transfers, ${report.jobsEnded} jobs ended as they should, seed ${report.seed}, ${report.seconds} s`,
+        `${report.kills} kills (${report.killsInTransfer} in the middle of a file) in ${report.transfers} transfers, ${report.jobsEnded} jobs ended as they should, seed ${report.seed}, ${report.seconds} s`,
         `${report.wrongBytes} wrong bytes`,
-        `bytes fetched twice per kill: median ${formatBytes(median)}, maximum ${formatBytes(maximum)} (allowed ${formatBytes(report.allowedPerKill)})`,
+        `bytes fetched twice per kill in the middle: median ${formatBytes(median)}, maximum ${formatBytes(maximum)} (allowed ${formatBytes(report.allowedPerKill)})`,
       ],
       report,
     };
