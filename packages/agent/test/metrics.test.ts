@@ -39,7 +39,7 @@ describe('metrics', () => {
     const { port } = other.address() as AddressInfo;
     await expect(serveMetrics({ host: '127.0.0.1', port }, [])).rejects.toMatchObject({
       code: 'configuration/in-use',
-      message: `127.0.0.1:${port} is in use by another process`,
+      message: `the address 127.0.0.1:${port} is in use by another process`,
     });
   });
 

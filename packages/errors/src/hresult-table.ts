@@ -575,7 +575,12 @@ export const hresultTable: readonly (readonly [value: number, name: string, mean
     'required value is NULL',
     'Check the call against the class in the MOF (packages/cim).',
   ],
-  [0x8004102b, 'WBEM_E_VALUE_OUT_OF_RANGE', '', 'Check the call against the class in the MOF (packages/cim).'],
+  [
+    0x8004102b,
+    'WBEM_E_VALUE_OUT_OF_RANGE',
+    'the value is out of range',
+    'Check the call against the class in the MOF (packages/cim).',
+  ],
   [
     0x8004102e,
     'WBEM_E_INVALID_METHOD',

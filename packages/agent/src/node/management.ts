@@ -9,6 +9,7 @@ import { createWsmanServer, type WsmanServer } from '@carmine/wsman';
 import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } from '@carmine/wsman/node';
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
+import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
 
 /** The management listeners of an agent. */
@@ -69,10 +70,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     try {
       return formatAddress(await server.listen(address.host, address.port));
     } catch (cause) {
-      throw new CarmineError('configuration/in-use', {
-        context: { what: `the management address ${formatAddress(address)}` },
-        cause,
-      });
+      throw listenFailure(address, cause);
     }
   };
   const close = async () => {

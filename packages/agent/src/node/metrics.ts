@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CarmineError } from '@carmine/errors';
 import { formatAddress, isLoopback, type ListenAddress } from '../address.ts';
+import { listenFailure } from './listen-failure.ts';
 
 /** Named numbers of the agent; names follow Prometheus' rules. */
 export interface MetricsSource {
@@ -67,9 +68,7 @@ export async function serveMetrics(address: ListenAddress, sources: readonly Met
 
 function listen(server: Server, address: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new CarmineError('configuration/in-use', { context: { what: formatAddress(address) }, cause })),
-    );
+    server.once('error', (cause) => reject(listenFailure(address, cause)));
     server.listen(address.port, address.host, resolve);
   });
 }

@@ -7,6 +7,7 @@ export const configurationCodes = {
   'configuration/missing': { kind: 'local', text: '{file}: {key} is required: {reason}' },
   'configuration/exists': { kind: 'local', text: '{file} exists already' },
   'configuration/in-use': { kind: 'local', text: '{what} is in use by another process' },
+  'configuration/address': { kind: 'local', text: 'cannot listen on {address}: {reason}' },
   'configuration/no-certificate': { kind: 'local', text: 'no usable certificate: {reason}' },
   'configuration/no-account': { kind: 'local', text: 'there is no account {name}' },
   'configuration/account-exists': { kind: 'local', text: 'the account {name} exists already' },
