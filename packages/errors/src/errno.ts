@@ -1,6 +1,6 @@
 /** Maps an operating system error name (`ENOSPC`) to the HRESULT that BITS reports for it; undefined when there is none. */
 export function errnoToHresult(errno: string): number | undefined {
-  return table[errno];
+  return Object.hasOwn(table, errno) ? table[errno] : undefined;
 }
 
 /** spec: BITS result codes, section 5.4, column "portable cause". */

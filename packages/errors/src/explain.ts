@@ -1,4 +1,4 @@
-import { type ErrorDefinition, errorDefinitions } from './codes.ts';
+import { type ErrorCode, type ErrorDefinition, errorDefinitions } from './codes.ts';
 import { formatHresult, hresultEntries, lookUpHresult } from './hresult.ts';
 
 /** What `carmine explain` prints. */
@@ -16,7 +16,7 @@ export interface Explanation {
  */
 export function explain(text: string): Explanation | undefined {
   const trimmed = text.trim();
-  const own: ErrorDefinition | undefined = (errorDefinitions as Record<string, ErrorDefinition>)[trimmed];
+  const own = Object.hasOwn(errorDefinitions, trimmed) ? errorDefinitions[trimmed as ErrorCode] : undefined;
   if (own !== undefined) return explainOwn(trimmed, own);
   const value = parseValue(trimmed);
   const entry =

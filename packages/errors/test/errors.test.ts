@@ -111,6 +111,21 @@ describe('HRESULTs', () => {
       expect(explain(unknown)).toBeUndefined();
   });
 
+  it.each([
+    '',
+    'nonsense',
+    'toString',
+    '__proto__',
+    'constructor',
+    '99',
+    '600',
+    '0x123456789',
+    '-2147483649',
+    '4294967296',
+  ])('knows nothing of %j', (text) => {
+    expect(explain(text)).toBeUndefined();
+  });
+
   it('never throws whatever it is asked to explain', () => {
     fc.assert(fc.property(fc.string(), (text) => void explain(text)));
   });
