@@ -1,8 +1,8 @@
+import { parseHttpDate } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { checkLocalPath } from './destination-path.ts';
 import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
-import { parseHttpDate } from './http-date.ts';
 import { JournalFile } from './journal-file.ts';
 import type { PlannerPhase } from './planner-types.ts';
 import type { ReceiverFactory } from './receiver.ts';

@@ -1,10 +1,10 @@
+import { parseHttpDate } from '@carmine/core';
 import { isCarmineError } from '@carmine/errors';
 import type { ResponseHead, Source } from '@carmine/transfer';
 import { checkLocalPath } from '@carmine/transfer';
 import { describe, expect, it } from 'vitest';
 import { diskError } from '../src/disk-errors.ts';
 import { acceptsRanges, parseContentRange, reprDigest, strongEtag } from '../src/headers.ts';
-import { parseHttpDate } from '../src/http-date.ts';
 import { isTransientStatus, statusError } from '../src/http-status.ts';
 import { networkError } from '../src/network-errors.ts';
 import { redirectTarget } from '../src/redirect.ts';

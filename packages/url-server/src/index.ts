@@ -1,6 +1,5 @@
 export { BandwidthBucket } from './bandwidth.ts';
 export { minimumBandwidth, newGroup, type PublishedUrl, type UrlGroup, unlimited } from './group.ts';
-export { formatHttpDate, parseHttpDate } from './http-date.ts';
 export { type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
 export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
 export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';

@@ -1,4 +1,4 @@
-import { parseHttpDate } from './http-date.ts';
+import { parseHttpDate } from '@carmine/core';
 import type { Validators } from './validators.ts';
 
 /** Request headers that preconditions are made of; undefined when absent. */

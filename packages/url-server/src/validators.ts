@@ -1,4 +1,4 @@
-import { formatHttpDate } from './http-date.ts';
+import { formatHttpDate } from '@carmine/core';
 
 /** What identifies one version of a source file. */
 export interface FileVersion {

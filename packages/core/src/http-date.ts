@@ -19,7 +19,8 @@ export function formatHttpDate(milliseconds: number): string {
  * Accepts IMF-fixdate and, as a recipient must, the two obsolete forms; undefined for anything else. `thisYear` decides
  * the century of RFC 850 dates.
  */
-export function parseHttpDate(text: string, thisYear = 2026): number | undefined {
+export function parseHttpDate(text: string | undefined, thisYear = 2026): number | undefined {
+  if (text === undefined) return undefined;
   const imf = /^[A-Z][a-z]{2}, (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/.exec(text);
   if (imf !== null) return build(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6]);
   const rfc850 = /^[A-Z][a-z]{5,8}, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/.exec(text);
