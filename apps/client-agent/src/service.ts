@@ -9,13 +9,15 @@ import { openSqliteJobStore } from '@carmine/job-store/node';
 /** The client agent: jobs, managed as BitsClientJob. */
 export async function createClientService({ configuration, certificates, log }: AgentContext): Promise<AgentService> {
   const { stateDir, client } = configuration;
+  // What can fail comes before what would have to be closed.
+  const trust = await readTrust(client.trust);
   const store = openSqliteJobStore({ stateDirectory: stateDir });
   const engine = createJobEngine({
     ...system,
     store,
     transfers: createNodeTransfers({
       roots: client.roots,
-      trust: await readTrust(client.trust),
+      trust,
       checkpointBytes: client.checkpointBytes,
       connections: client.connections,
       userAgent: 'Carmine/0.1.0',
