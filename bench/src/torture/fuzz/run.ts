@@ -1,0 +1,148 @@
+import { SeededRandom } from '@carmine/testkit';
+import { inputSeed, mutate } from './mutate.ts';
+import type { FuzzSeed, FuzzTarget } from './target.ts';
+
+/** What must hold for each input. */
+export const fuzzLimits = { milliseconds: 20, memory: 8 * 1024 * 1024 } as const;
+
+export interface FuzzFailure {
+  /** Number of the input; with the seed of the run it can be made again. Valid inputs that fail have -1. */
+  readonly index: number;
+  readonly parser: string;
+  readonly reason: string;
+  readonly input: Uint8Array;
+}
+
+export interface FuzzRun {
+  readonly inputs: number;
+  /** Inputs that were taken without an error: mutations that changed nothing that matters. */
+  readonly accepted: number;
+  /** By code. */
+  readonly errors: ReadonlyMap<string, number>;
+  readonly slowest: { readonly milliseconds: number; readonly index: number; readonly parser: string };
+  /** Octets allocated, the most that was seen for one input. */
+  readonly memory: { readonly octets: number; readonly index: number; readonly parser: string };
+  readonly failures: readonly FuzzFailure[];
+}
+
+export interface FuzzOptions {
+  readonly target: FuzzTarget;
+  readonly count: number;
+  readonly seed: number;
+  /** Told before each input, so that a watchdog can tell which one does not come back. */
+  readonly before?: ((index: number, input: Uint8Array) => void) | undefined;
+  /** Told now and then. */
+  readonly progress?: ((done: number) => void) | undefined;
+  /** Ends the run early. */
+  readonly maximumFailures?: number | undefined;
+}
+
+/** Feeds valid inputs first, which must be taken, then `count` mutated ones. */
+export async function runFuzz(options: FuzzOptions): Promise<FuzzRun> {
+  const { target, count, seed, before, progress, maximumFailures = 20 } = options;
+  const { seeds, dictionary, maximum } = target;
+  const others = seeds.map(({ input }) => input);
+  const material = { others, dictionary: dictionary.map((word) => new TextEncoder().encode(word)), maximum };
+  const failures: FuzzFailure[] = [];
+  const errors = new Map<string, number>();
+  let accepted = 0;
+  let slowest = { milliseconds: 0, index: -1, parser: '' };
+  let memory = { octets: 0, index: -1, parser: '' };
+
+  for (const { name, input, feed } of seeds) {
+    const thrown = await outcome(feed, input);
+    if (thrown !== undefined) failures.push({ index: -1, parser: name, reason: `valid input: ${thrown.reason}`, input });
+  }
+  let index = 0;
+  for (; index < count && failures.length < maximumFailures; index++) {
+    const random = new SeededRandom(inputSeed(seed, index));
+    const { name, input: valid, feed } = random.pick(seeds);
+    const input = mutate(valid, random, material);
+    before?.(index, input);
+
+    const started = performance.now();
+    let thrown: unknown;
+    try {
+      const pending = feed(input);
+      if (pending !== undefined) await pending;
+      accepted++;
+    } catch (error) {
+      thrown = error;
+    }
+    const milliseconds = performance.now() - started;
+    if (thrown !== undefined) {
+      const code = (thrown as { code?: unknown }).code;
+      errors.set(String(code), (errors.get(String(code)) ?? 0) + 1);
+      if (!target.documented(thrown)) failures.push({ index, parser: name, reason: describe(thrown), input });
+    }
+    // The machine has other things to do: a time counts when it is reached again and again.
+    if (milliseconds > slowest.milliseconds) {
+      const confirmed = index < warmUp ? 0 : await leastTime(feed, input, milliseconds);
+      if (confirmed > slowest.milliseconds) slowest = { milliseconds: confirmed, index, parser: name };
+      if (confirmed > fuzzLimits.milliseconds) {
+        failures.push({ index, parser: name, reason: `took ${confirmed.toFixed(1)} ms`, input });
+      }
+    }
+    if (milliseconds > outlier || index % sampled === 0) {
+      const octets = await allocation(feed, input);
+      if (octets > memory.octets) memory = { octets, index, parser: name };
+      if (octets > fuzzLimits.memory) {
+        failures.push({ index, parser: name, reason: `allocated ${(octets / 2 ** 20).toFixed(1)} MiB`, input });
+      }
+    }
+    if (index % 50_000 === 0 && index > 0) progress?.(index);
+  }
+  before?.(-1, new Uint8Array(0));
+  return { inputs: index, accepted, errors, slowest, memory, failures };
+}
+
+type Feed = FuzzSeed['feed'];
+
+async function outcome(feed: Feed, input: Uint8Array): Promise<{ readonly reason: string } | undefined> {
+  try {
+    await feed(input);
+    return undefined;
+  } catch (error) {
+    return { reason: describe(error) };
+  }
+}
+
+async function leastTime(feed: Feed, input: Uint8Array, first: number): Promise<number> {
+  let least = first;
+  for (let time = 0; time < 5; time++) {
+    const started = performance.now();
+    await outcome(feed, input);
+    least = Math.min(least, performance.now() - started);
+  }
+  return least;
+}
+
+/** The least of several: garbage of others and collections in between only make a single one wrong. */
+async function allocation(feed: Feed, input: Uint8Array): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < 3; time++) {
+    const before = used();
+    await outcome(feed, input);
+    const grown = used() - before;
+    if (grown >= 0) least = Math.min(least, grown);
+  }
+  return Number.isFinite(least) ? least : 0;
+}
+
+function used(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { kind, code } = error as { kind?: unknown; code?: unknown };
+  const what = code === undefined ? error.name : `${String(kind)} ${String(code)}`;
+  return `${what}: ${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}`;
+}
+
+/** Inputs whose time says more about the compiler than about them. */
+const warmUp = 1000;
+/** Milliseconds from which an input's memory is looked at; of the others every so manieth. */
+const outlier = 2;
+const sampled = 997;
