@@ -4,7 +4,7 @@ import { createUrlServer } from '@carmine/url-server/node';
 
 /** The server agent: URL groups, managed as BitsCompactServerUrlGroup. */
 export async function createServerService(context: AgentContext): Promise<AgentService> {
-  const { configuration, accounts, certificates, hostName, log } = context;
+  const { configuration, accounts, attempts, certificates, hostName, log } = context;
   const { stateDir, server } = configuration;
   const urlServer = createUrlServer({
     stateDir,
@@ -15,6 +15,7 @@ export async function createServerService(context: AgentContext): Promise<AgentS
     persist: server.persist,
     requireChannelBinding: server.channelBinding === 'required',
     accounts,
+    attempts,
     certificates,
     environment: systemEnvironment,
     hostName,

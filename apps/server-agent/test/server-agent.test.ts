@@ -18,6 +18,7 @@ function context(section = '') {
   return {
     configuration: parseConfiguration({ role: 'server', file: 'test.toml', text, environment: {} }),
     accounts: () => undefined,
+    attempts: { allow: () => true, report: () => {} },
     certificates: openCertificateFiles(folder),
     hostName: 'TEST',
     log: { info: () => {}, warn: () => {}, error: () => {} },

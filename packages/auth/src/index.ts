@@ -1,3 +1,4 @@
+export { type AttemptLimiterOptions, createAttemptLimiter } from './attempt-limiter.ts';
 export type { AttemptGate } from './attempts.ts';
 export { tlsServerEndPoint } from './channel-binding.ts';
 export type {

@@ -250,7 +250,8 @@ describe('serving', () => {
     await server.groups.setProperty(other, 'BandwidthLimit', 65_536);
     await server.groups.setProperty(other, 'ConnectionLimit', 1);
     const [slow, second] = [client(otherPort), client(otherPort)];
-    const running = slow.get('/limited/slow');
+    // Cut before the head went out, it is an error; after, a body that is not whole.
+    const running = slow.get('/limited/slow').catch(() => ({ whole: false, body: Buffer.alloc(0) }));
     await expect.poll(() => server.running(), { interval: 5 }).toBe(1);
     expect((await second.get('/limited/slow')).status).toBe(503);
     await server.groups.deleteUrlGroup(other);

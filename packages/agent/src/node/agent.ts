@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { AccountLookup } from '@carmine/auth';
+import { type AccountLookup, type AttemptGate, createAttemptLimiter } from '@carmine/auth';
 import { openAccountDatabase } from '@carmine/auth/node';
 import { type AuditEvent, createDispatcher, type Providers } from '@carmine/cim';
 import type { Token } from '@carmine/security';
@@ -26,6 +26,8 @@ export interface AgentService {
 export interface AgentContext {
   readonly configuration: AgentConfiguration;
   readonly accounts: AccountLookup;
+  /** One for all listeners: failures on one port count on the others. */
+  readonly attempts: AttemptGate;
   readonly certificates: CertificateFiles;
   /** This machine's NetBIOS-style name. */
   readonly hostName: string;
@@ -87,9 +89,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     });
     if (accounts.list().length === 0) log.warn('there are no accounts: nobody can log on; see "account add"');
     const certificates = openCertificateFiles(configuration.stateDir);
+    const attempts = createAttemptLimiter({ now: () => performance.now() });
     const service = await options.createService({
       configuration,
       accounts: accounts.lookup,
+      attempts,
       certificates,
       hostName,
       log,
@@ -112,6 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration: configuration.management,
       dispatcher,
       accounts: accounts.lookup,
+      attempts,
       log,
       version: options.version,
       onDenied,

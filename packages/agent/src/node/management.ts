@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { type AccountLookup, createHttpAcceptor, type HttpScheme } from '@carmine/auth';
+import { type AccountLookup, type AttemptGate, createHttpAcceptor, type HttpScheme } from '@carmine/auth';
 import { systemEnvironment } from '@carmine/auth/node';
 import type { CimDispatcher } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
@@ -25,6 +25,7 @@ export interface ManagementOptions {
   readonly configuration: AgentConfiguration['management'];
   readonly dispatcher: CimDispatcher;
   readonly accounts: AccountLookup;
+  readonly attempts: AttemptGate;
   readonly log: Log;
   readonly version: string;
   /** Told of callers who authenticated and may not manage. */
@@ -56,6 +57,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
         createHttpAcceptor({
           schemes,
           accounts: options.accounts,
+          attempts: options.attempts,
           environment: systemEnvironment,
           hostName: netbiosName(hostname()),
           realm: 'WSMAN',

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import {
   type AccountLookup,
+  type AttemptGate,
   createHttpAcceptor,
   type Environment,
   type HttpAcceptor,
@@ -26,6 +27,7 @@ export interface RequestHandlerOptions {
   readonly files: SourceFolder;
   readonly digests: DigestSource;
   readonly accounts: AccountLookup;
+  readonly attempts?: AttemptGate | undefined;
   readonly environment: Environment;
   readonly hostName: string;
   /** Serve groups whose schemes are all off. */
@@ -134,10 +136,11 @@ export class RequestHandler {
     const key = schemes.join();
     let acceptor = acceptors.get(key);
     if (acceptor === undefined) {
-      const { accounts, environment, hostName, requireChannelBinding } = this.#o;
+      const { accounts, attempts, environment, hostName, requireChannelBinding } = this.#o;
       acceptor = createHttpAcceptor({
         schemes,
         accounts,
+        attempts,
         environment,
         hostName,
         realm: 'Carmine',

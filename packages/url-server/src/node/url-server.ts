@@ -1,4 +1,4 @@
-import type { AccountLookup, Environment } from '@carmine/auth';
+import type { AccountLookup, AttemptGate, Environment } from '@carmine/auth';
 import type { CertificateStore } from '@carmine/core';
 import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
@@ -20,6 +20,8 @@ export interface UrlServerOptions {
   readonly persist: boolean;
   readonly requireChannelBinding: boolean;
   readonly accounts: AccountLookup;
+  /** Slows down guessing; none unless given. */
+  readonly attempts?: AttemptGate | undefined;
   readonly certificates: CertificateStore;
   readonly environment: Environment;
   readonly hostName: string;
