@@ -16,8 +16,10 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
       return argv.length === 0 ? exitCodes.usage : exitCodes.done;
     }
     if (command === undefined) {
+      const option = argv.findIndex((word) => word.startsWith('-'));
+      const words = argv.slice(0, option > 0 ? Math.min(option, 2) : 2).join(' ');
       throw new CarmineError('usage/invalid', {
-        context: { reason: `there is no command "${argv.slice(0, 2).join(' ')}"; see "carmine help"` },
+        context: { reason: `there is no command "${words}"; see "carmine help"` },
       });
     }
     if (argv.includes('--help')) {
@@ -27,7 +29,9 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     return await command.run(parseCall(command, argv, signal));
   } catch (error) {
     if (signal.aborted) {
-      output.message('carmine: interrupted');
+      // What an interrupted copy could not take back is in its error.
+      const { leftovers } = CarmineError.from(error).context as { readonly leftovers?: readonly string[] };
+      output.message(`carmine: interrupted${leftovers === undefined ? '' : `; left behind: ${leftovers.join(', ')}`}`);
       return signal.reason === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted;
     }
     output.failure(
