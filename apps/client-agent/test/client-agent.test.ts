@@ -18,6 +18,7 @@ function context(section = '') {
     configuration: parseConfiguration({ role: 'client', file: 'test.toml', text, environment: {} }),
     accounts: () => undefined,
     attempts: { allow: () => true, report: () => {} },
+    onAuthentication: () => {},
     certificates: openCertificateFiles(folder),
     hostName: 'TEST',
     log: { info: () => {}, warn: () => {}, error: () => {} },

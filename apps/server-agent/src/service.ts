@@ -1,10 +1,10 @@
-import type { AgentContext, AgentService } from '@carmine/agent/node';
+import { type AgentContext, type AgentService, auditedAcceptor } from '@carmine/agent/node';
 import { systemEnvironment } from '@carmine/auth/node';
 import { createUrlServer } from '@carmine/url-server/node';
 
 /** The server agent: URL groups, managed as BitsCompactServerUrlGroup. */
 export async function createServerService(context: AgentContext): Promise<AgentService> {
-  const { configuration, accounts, attempts, certificates, hostName, log } = context;
+  const { configuration, accounts, attempts, certificates, hostName, log, onAuthentication } = context;
   const { stateDir, server } = configuration;
   const urlServer = createUrlServer({
     stateDir,
@@ -16,6 +16,7 @@ export async function createServerService(context: AgentContext): Promise<AgentS
     requireChannelBinding: server.channelBinding === 'required',
     accounts,
     attempts,
+    wrapAcceptor: (acceptor, source) => auditedAcceptor(acceptor, source, onAuthentication),
     certificates,
     environment: systemEnvironment,
     hostName,

@@ -19,6 +19,7 @@ function context(section = '') {
     configuration: parseConfiguration({ role: 'server', file: 'test.toml', text, environment: {} }),
     accounts: () => undefined,
     attempts: { allow: () => true, report: () => {} },
+    onAuthentication: () => {},
     certificates: openCertificateFiles(folder),
     hostName: 'TEST',
     log: { info: () => {}, warn: () => {}, error: () => {} },

@@ -97,13 +97,13 @@ describe('audit', () => {
     expect(auditRecord({ ...event, object: 'y'.repeat(512) }, 't').object).toHaveLength(512);
   });
 
-  it('appends one line each, whatever stands in it, over restarts, readable by its owner only', () => {
+  it('appends one line each, whatever stands in it, over restarts, readable by its owner only', async () => {
     const folder = temporaryFolder();
-    const first = openAuditLog(folder);
+    const first = await openAuditLog(folder);
     first.write({ ...event, object: 'line\nbreak "quoted" \u0000' });
     first.write(event);
     first.close();
-    const second = openAuditLog(folder);
+    const second = await openAuditLog(folder);
     second.write(event);
     second.close();
     const file = join(folder, 'audit.ndjson');

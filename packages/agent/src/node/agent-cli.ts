@@ -8,6 +8,7 @@ import { formatAddress } from '../address.ts';
 import { type AgentConfiguration, type AgentRole, configurationWarnings } from '../configuration.ts';
 import { defaultConfiguration } from '../default-configuration.ts';
 import { type AgentContext, type AgentService, startAgent } from './agent.ts';
+import { verifyAuditLog } from './audit-log.ts';
 import { openCertificateFiles } from './certificate-files.ts';
 import { makeStateFolder, replaceFile } from './files.ts';
 import { generateCertificate } from './generate-certificate.ts';
@@ -66,6 +67,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   'certificate generate': certificateGenerate,
   'certificate import': certificateImport,
   'certificate list': certificateList,
+  'audit verify': auditVerify,
 };
 
 async function run(program: AgentProgram, args: Arguments): Promise<number> {
@@ -222,6 +224,25 @@ async function certificateList(program: AgentProgram, args: Arguments): Promise<
   return print(args, lines.join('\n'), { schema: 'carmine.certificate-list/1', certificates: all });
 }
 
+async function auditVerify(program: AgentProgram, args: Arguments): Promise<number> {
+  const { stateDir } = await load(program, args);
+  const { head, broken, torn } = await verifyAuditLog(stateDir).catch((cause) => {
+    throw new CarmineError('configuration/unreadable', {
+      context: { file: `${stateDir}/audit.ndjson`, reason: (cause as NodeJS.ErrnoException).code ?? 'unreadable' },
+      cause,
+    });
+  });
+  const lines = [
+    ...broken.map(
+      (line) => `line ${line} does not follow the line before it: something was changed, removed or inserted there`,
+    ),
+    ...torn.map((line) => `line ${line} was cut off by a crash; the chain goes on after it`),
+    `${head.count} records, head ${head.hash}: ${broken.length === 0 ? 'unbroken' : 'BROKEN'}`,
+  ];
+  print(args, lines.join('\n'), { schema: 'carmine.audit/1', records: head.count, head: head.hash, broken, torn });
+  return broken.length === 0 ? 0 : 7;
+}
+
 function certificateDocument(stored: { thumbprint: Uint8Array; sha256: Uint8Array; subject: string; file: string }) {
   return {
     schema: 'carmine.stored-certificate/1',
@@ -345,6 +366,7 @@ function help(name: string): string {
   ${name} certificate generate --config FILE --name HOST… [--store MY]
   ${name} certificate import FILE… --config FILE [--store MY]
   ${name} certificate list --config FILE [--json]
+  ${name} audit verify --config FILE [--json]       check that nobody changed the audit
 
 Members of the group Administrators may manage; other accounts may only fetch what a URL's SDDL allows them.`;
 }

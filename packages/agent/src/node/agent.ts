@@ -6,6 +6,7 @@ import type { Token } from '@carmine/security';
 import { type AgentConfiguration, type AgentRole, configurationWarnings } from '../configuration.ts';
 import { createAccountDirectory } from './account-directory.ts';
 import { openAuditLog } from './audit-log.ts';
+import type { AuthenticationObserver } from './audited-acceptor.ts';
 import { type CertificateFiles, openCertificateFiles } from './certificate-files.ts';
 import { makeStateFolder } from './files.ts';
 import type { Log } from './log.ts';
@@ -28,6 +29,8 @@ export interface AgentContext {
   readonly accounts: AccountLookup;
   /** One for all listeners: failures on one port count on the others. */
   readonly attempts: AttemptGate;
+  /** For the audit. */
+  readonly onAuthentication: AuthenticationObserver;
   readonly certificates: CertificateFiles;
   /** This machine's NetBIOS-style name. */
   readonly hostName: string;
@@ -79,7 +82,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await makeStateFolder(configuration.stateDir);
     const lock = lockState(configuration.stateDir);
     undo.push(() => lock.release());
-    const audit = openAuditLog(configuration.stateDir);
+    const audit = await openAuditLog(configuration.stateDir);
     undo.push(() => audit.close());
     const hostName = netbiosName(hostname());
     const accounts = openAccountDatabase({
@@ -90,10 +93,24 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (accounts.list().length === 0) log.warn('there are no accounts: nobody can log on; see "account add"');
     const certificates = openCertificateFiles(configuration.stateDir);
     const attempts = createAttemptLimiter({ now: () => performance.now() });
+    const calls = new CallCounter();
+    const record = (event: AuditEvent) => {
+      audit.write(event);
+      calls.add(event.action, event.outcome);
+    };
+    const onAuthentication = (port: string) => (token: Token, succeeded: boolean) =>
+      record({
+        token,
+        action: 'Authenticate',
+        object: port,
+        outcome: succeeded ? 'allowed' : 'denied',
+        result: succeeded ? 0 : 0x8007_0005,
+      });
     const service = await options.createService({
       configuration,
       accounts: accounts.lookup,
       attempts,
+      onAuthentication: onAuthentication('data'),
       certificates,
       hostName,
       log,
@@ -101,11 +118,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     undo.push(() => service.stop());
     await service.start();
 
-    const calls = new CallCounter();
-    const record = (event: AuditEvent) => {
-      audit.write(event);
-      calls.add(event.action, event.outcome);
-    };
     const dispatcher = createDispatcher({
       providers: { ...service.providers, accounts: createAccountDirectory(accounts, hostName) },
       audit: record,
@@ -117,6 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       dispatcher,
       accounts: accounts.lookup,
       attempts,
+      onAuthentication: onAuthentication('management'),
       log,
       version: options.version,
       onDenied,

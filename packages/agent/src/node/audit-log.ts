@@ -1,6 +1,10 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, createReadStream, fsyncSync, openSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { AuditEvent } from '@carmine/cim';
+import { type ChainHead, type ChainReport, chainLine, emptyChain, follow, verifyChain } from '../audit-chain.ts';
 import { auditRecord } from '../audit-record.ts';
 
 export interface AuditLog {
@@ -8,11 +12,60 @@ export interface AuditLog {
   close(): void;
 }
 
-/** Appends to `state_dir/audit.ndjson`, mode 0600, one record a line, each in one write. */
-export function openAuditLog(stateDir: string): AuditLog {
-  const file = openSync(join(stateDir, 'audit.ndjson'), 'a', 0o600);
+/**
+ * Appends to `state_dir/audit.ndjson`, mode 0600: one record a line, each in one write, each naming the hash of the line
+ * before it. It is on the disk at the latest when the log is closed; a crash of the process loses nothing.
+ */
+export async function openAuditLog(stateDir: string): Promise<AuditLog> {
+  const path = auditPath(stateDir);
+  const file = openSync(path, 'a', 0o600);
+  let head = await headOf(path);
+  // A line that a crash cut off becomes a line of its own.
+  if (head.torn) writeSync(file, '\n');
   return {
-    write: (event) => void writeSync(file, `${JSON.stringify(auditRecord(event, new Date().toISOString()))}\n`),
-    close: () => closeSync(file),
+    write(event) {
+      const next = chainLine(head, auditRecord(event, new Date().toISOString()), sha256);
+      writeSync(file, `${next.line}\n`);
+      head = { ...next.head, torn: false };
+    },
+    close() {
+      fsyncSync(file);
+      closeSync(file);
+    },
   };
+}
+
+/** Checks the chain of an agent's audit file; an agent that runs may go on writing meanwhile. */
+export function verifyAuditLog(stateDir: string): Promise<ChainReport> {
+  return verifyChain(linesOf(auditPath(stateDir)), sha256);
+}
+
+function auditPath(stateDir: string): string {
+  return join(stateDir, 'audit.ndjson');
+}
+
+async function headOf(path: string): Promise<ChainHead & { torn: boolean }> {
+  let head = emptyChain(sha256);
+  for await (const line of linesOf(path)) head = follow(head, line, sha256);
+  return { ...head, torn: !(await endsWithLineEnd(path)) };
+}
+
+async function* linesOf(path: string): AsyncIterable<string> {
+  yield* createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
+}
+
+async function endsWithLineEnd(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    if (size === 0) return true;
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer[0] === 0x0a;
+  } finally {
+    await file.close();
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
 }

@@ -8,7 +8,8 @@ export {
   startAgent,
 } from './agent.ts';
 export { type AgentProgram, runAgentProgram } from './agent-cli.ts';
-export { type AuditLog, openAuditLog } from './audit-log.ts';
+export { type AuditLog, openAuditLog, verifyAuditLog } from './audit-log.ts';
+export { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
 export { type CertificateFiles, type CertificateListing, openCertificateFiles } from './certificate-files.ts';
 export { makeStateFolder, replaceFile } from './files.ts';
 export { type GeneratedCertificate, generateCertificate } from './generate-certificate.ts';

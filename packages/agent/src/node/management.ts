@@ -9,6 +9,7 @@ import { createWsmanServer, type WsmanServer } from '@carmine/wsman';
 import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } from '@carmine/wsman/node';
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
+import { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
 import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
 
@@ -28,6 +29,7 @@ export interface ManagementOptions {
   readonly attempts: AttemptGate;
   readonly log: Log;
   readonly version: string;
+  readonly onAuthentication: AuthenticationObserver;
   /** Told of callers who authenticated and may not manage. */
   readonly onDenied: (token: Token) => void;
 }
@@ -53,8 +55,8 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     const server = createWsmanHttpServer({
       core,
       tls,
-      accept: ({ source, secureTransport, channelBinding }) =>
-        createHttpAcceptor({
+      accept: ({ source, secureTransport, channelBinding }) => {
+        const acceptor = createHttpAcceptor({
           schemes,
           accounts: options.accounts,
           attempts: options.attempts,
@@ -65,7 +67,9 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
           secureTransport,
           channelBinding,
           requireChannelBinding: secureTransport && configuration.channelBinding === 'required',
-        }),
+        });
+        return auditedAcceptor(acceptor, source, options.onAuthentication);
+      },
       onError: (error) => log.error('a management request failed', error),
     });
     servers.push(server);

@@ -28,6 +28,8 @@ export interface RequestHandlerOptions {
   readonly digests: DigestSource;
   readonly accounts: AccountLookup;
   readonly attempts?: AttemptGate | undefined;
+  /** Wraps each new connection's acceptor, e.g. for an audit. */
+  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, source: string) => HttpAcceptor) | undefined;
   readonly environment: Environment;
   readonly hostName: string;
   /** Serve groups whose schemes are all off. */
@@ -137,7 +139,7 @@ export class RequestHandler {
     let acceptor = acceptors.get(key);
     if (acceptor === undefined) {
       const { accounts, attempts, environment, hostName, requireChannelBinding } = this.#o;
-      acceptor = createHttpAcceptor({
+      const created = createHttpAcceptor({
         schemes,
         accounts,
         attempts,
@@ -151,6 +153,7 @@ export class RequestHandler {
         channelBinding: port.channelBinding,
         requireChannelBinding: requireChannelBinding && port.channelBinding !== undefined,
       });
+      acceptor = this.#o.wrapAcceptor?.(created, source) ?? created;
       acceptors.set(key, acceptor);
     }
     return acceptor;
