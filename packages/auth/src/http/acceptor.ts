@@ -2,12 +2,13 @@ import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { AuthenticationScheme, Token } from '@carmine/security';
 import type { AuthenticatedAccount, SecurityContext } from '../context.ts';
 import { claimedNameOf } from '../credentials.ts';
+import { createKerberosAcceptor, type KerberosAcceptorOptions } from '../kerberos/gss/acceptor.ts';
 import { createNtlmAcceptor, type NtlmAcceptorOptions } from '../ntlm/acceptor.ts';
 import { isNtlmMessage, ntlmMessageType } from '../ntlm/messages.ts';
 import type { MechanismContext } from '../pdu-protection.ts';
 import { createSpnegoAcceptor } from '../spnego/acceptor.ts';
 import type { SpnegoContext } from '../spnego/context.ts';
-import { ntlmAcceptorMechanism } from '../spnego/mechanism.ts';
+import { kerberosAcceptorMechanism, ntlmAcceptorMechanism } from '../spnego/mechanism.ts';
 import { isInitialContextToken } from '../spnego/tokens.ts';
 import { createToken } from '../token.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
@@ -15,7 +16,7 @@ import { decodeBasic, verifyPassword } from './basic.ts';
 import type { HttpAcceptor, HttpAcceptorOptions, HttpAuthOutcome, HttpScheme } from './types.ts';
 
 /**
- * Authentication of one HTTP connection, RFC 9110 section 11, RFC 4559, RFC 7617. Negotiate and NTLM belong to the connection:
+ * Authentication of one HTTP connection, RFC 9110 section 11, RFC 4559, RFC 7617. Negotiate, Kerberos and NTLM belong to the connection:
  * requests that follow need no header. A new Authorization header drops the old identity before it is looked at, and after
  * a failure there is none. Basic is for one request, and offered and accepted on TLS only.
  */
@@ -23,7 +24,7 @@ export function createHttpAcceptor(options: HttpAcceptorOptions): HttpAcceptor {
   return new HttpAcceptorState(options);
 }
 
-type ConnectionScheme = 'negotiate' | 'ntlm';
+type ConnectionScheme = 'negotiate' | 'ntlm' | 'kerberos';
 
 /** What the connection is at: each variant carries what belongs to it. */
 type State =
@@ -36,6 +37,7 @@ type ExchangeContext = SpnegoContext | MechanismContext;
 class HttpAcceptorState implements HttpAcceptor {
   readonly #options: HttpAcceptorOptions;
   readonly #ntlm: NtlmAcceptorOptions;
+  readonly #kerberos: KerberosAcceptorOptions | undefined;
   readonly #offered: readonly HttpScheme[];
   #state: State = { kind: 'nobody' };
 
@@ -62,7 +64,9 @@ class HttpAcceptorState implements HttpAcceptor {
       source,
       attempts,
     };
-    this.#offered = options.schemes.filter((scheme) => isOfferable(scheme, secureTransport));
+    const { kerberos: service } = options;
+    this.#kerberos = service === undefined ? undefined : { service, channelBinding, requireChannelBinding };
+    this.#offered = options.schemes.filter((scheme) => this.#isOfferable(scheme));
   }
 
   get context(): SecurityContext | undefined {
@@ -78,7 +82,9 @@ class HttpAcceptorState implements HttpAcceptor {
     this.#state = { kind: 'nobody' };
     const scheme = this.#offered.find((offered) => offered === credentials.scheme);
     if (scheme === 'basic') return this.#basic(credentials.rest);
-    if (scheme === 'negotiate' || scheme === 'ntlm') return this.#exchange(scheme, credentials.rest, previous);
+    if (scheme === 'negotiate' || scheme === 'ntlm' || scheme === 'kerberos') {
+      return this.#exchange(scheme, credentials.rest, previous);
+    }
     return this.#challenge();
   }
 
@@ -131,8 +137,19 @@ class HttpAcceptorState implements HttpAcceptor {
   }
 
   #newContext(scheme: ConnectionScheme): ExchangeContext {
+    const kerberos = this.#kerberos;
     if (scheme === 'ntlm') return createNtlmAcceptor(this.#ntlm);
-    return createSpnegoAcceptor({ mechanisms: [ntlmAcceptorMechanism(this.#ntlm)] });
+    if (scheme === 'kerberos' && kerberos !== undefined) return createKerberosAcceptor(kerberos);
+    const mechanisms = [ntlmAcceptorMechanism(this.#ntlm)];
+    if (kerberos !== undefined) mechanisms.unshift(kerberosAcceptorMechanism(kerberos));
+    return createSpnegoAcceptor({ mechanisms });
+  }
+
+  /** Digest is a client's scheme only: no server of ours stores what it needs. */
+  #isOfferable(scheme: HttpScheme): boolean {
+    if (scheme === 'basic') return this.#options.secureTransport;
+    if (scheme === 'kerberos') return this.#kerberos !== undefined;
+    return scheme === 'negotiate' || scheme === 'ntlm';
   }
 
   #token(account: AuthenticatedAccount, scheme: AuthenticationScheme): Token {
@@ -159,11 +176,6 @@ function parseAuthorization(value: string): { scheme: string; rest: string } | u
 /** First tokens begin an exchange wherever the last one stood. */
 function startsExchange(token: Uint8Array): boolean {
   return isInitialContextToken(token) || (isNtlmMessage(token) && ntlmMessageType(token) === 1);
-}
-
-/** Digest is a client's scheme only: no server of ours stores what it needs. Kerberos comes with a key table. */
-function isOfferable(scheme: HttpScheme, secureTransport: boolean): boolean {
-  return scheme === 'negotiate' || scheme === 'ntlm' || (scheme === 'basic' && secureTransport);
 }
 
 const names = {

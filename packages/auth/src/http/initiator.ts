@@ -1,8 +1,9 @@
 import { CarmineError } from '@carmine/errors';
-import type { SecurityContext } from '../context.ts';
+import type { PasswordCredentials, SecurityContext } from '../context.ts';
+import { createKerberosInitiator, type KerberosInitiatorOptions } from '../kerberos/gss/initiator.ts';
 import { createNtlmInitiator, type NtlmInitiatorOptions } from '../ntlm/initiator.ts';
 import { createSpnegoInitiator, type SpnegoInitiator } from '../spnego/initiator.ts';
-import { ntlmInitiatorMechanism } from '../spnego/mechanism.ts';
+import { kerberosInitiatorMechanism, ntlmInitiatorMechanism, type SpnegoMechanism } from '../spnego/mechanism.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { encodeBasic } from './basic.ts';
 import { type Challenge, parseChallenges } from './challenges.ts';
@@ -30,7 +31,7 @@ type State =
       readonly retried: boolean;
     }
   | { readonly kind: 'negotiate'; readonly context: SpnegoInitiator }
-  | { readonly kind: 'ntlm'; readonly context: SecurityContext }
+  | { readonly kind: 'ntlm' | 'kerberos'; readonly context: SecurityContext }
   | { readonly kind: 'failed' };
 
 class HttpInitiatorState implements HttpInitiator {
@@ -41,7 +42,7 @@ class HttpInitiatorState implements HttpInitiator {
 
   constructor(options: HttpInitiatorOptions) {
     this.#options = options;
-    this.#schemes = options.schemes.filter((scheme) => scheme !== 'basic' || options.secureTransport);
+    this.#schemes = options.schemes.filter((scheme) => isPossible(scheme, options));
   }
 
   get complete(): boolean {
@@ -50,16 +51,16 @@ class HttpInitiatorState implements HttpInitiator {
 
   get context(): SecurityContext | undefined {
     const state = this.#state;
-    return (state.kind === 'negotiate' || state.kind === 'ntlm') && state.context.complete ? state.context : undefined;
+    return 'context' in state && state.context.complete ? state.context : undefined;
   }
 
   initial(request?: HttpRequestLine): string | undefined {
     const state = this.#state;
     if (state.kind === 'digest') return this.#digest(state, request);
-    if (state.kind === 'basic') return encodeBasic(this.#options.credentials);
+    if (state.kind === 'basic') return encodeBasic(this.#credentials);
     if (state.kind !== 'idle' || this.#schemes[0] !== 'basic') return undefined;
     this.#state = { kind: 'basic' };
-    return encodeBasic(this.#options.credentials);
+    return encodeBasic(this.#credentials);
   }
 
   next(wwwAuthenticate: readonly string[], request?: HttpRequestLine): string {
@@ -81,6 +82,7 @@ class HttpInitiatorState implements HttpInitiator {
         return this.#startDigest(fresh, request, true);
       }
       case 'negotiate':
+      case 'kerberos':
       case 'ntlm': {
         // A 401 on a finished exchange takes the identity back; starting again could go on for ever.
         if (wasComplete) throw this.#refused();
@@ -99,12 +101,12 @@ class HttpInitiatorState implements HttpInitiator {
     if (state.kind === 'idle') return;
     this.#state = { kind: 'failed' };
     if (state.kind === 'failed') throw this.#refused();
-    if (state.kind === 'negotiate') {
-      const token = tokenOf(parseChallenges(wwwAuthenticate), 'negotiate');
-      if (token === undefined) state.context.concludeWithoutToken();
-      else state.context.step(token);
+    if (state.kind === 'negotiate' || state.kind === 'kerberos') {
+      const token = tokenOf(parseChallenges(wwwAuthenticate), state.kind);
+      if (token !== undefined) state.context.step(token);
+      else if (state.kind === 'negotiate') state.context.concludeWithoutToken();
     }
-    if ((state.kind === 'negotiate' || state.kind === 'ntlm') && !state.context.complete) {
+    if ('context' in state && !state.context.complete) {
       throw new CarmineError('auth/protocol', {
         context: { mechanism: state.kind, reason: 'the server did not finish the exchange' },
       });
@@ -118,25 +120,25 @@ class HttpInitiatorState implements HttpInitiator {
       if (!challenges.some((challenge) => challenge.scheme === scheme)) continue;
       switch (scheme) {
         case 'negotiate': {
-          const context = createSpnegoInitiator({ mechanisms: [ntlmInitiatorMechanism(this.#ntlm())] });
-          this.#state = { kind: 'negotiate', context };
-          return `${names.negotiate} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
+          const context = createSpnegoInitiator({ mechanisms: this.#mechanisms() });
+          this.#state = { kind: scheme, context };
+          return `${names[scheme]} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
         }
+        case 'kerberos':
         case 'ntlm': {
-          const context = createNtlmInitiator(this.#ntlm());
-          this.#state = { kind: 'ntlm', context };
-          return `${names.ntlm} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
+          const context =
+            scheme === 'ntlm' ? createNtlmInitiator(this.#ntlm()) : createKerberosInitiator(this.#kerberos()!);
+          this.#state = { kind: scheme, context };
+          return `${names[scheme]} ${encodeBase64(context.step() ?? new Uint8Array(0))}`;
         }
         case 'basic':
           this.#state = { kind: 'basic' };
-          return encodeBasic(this.#options.credentials);
+          return encodeBasic(this.#credentials);
         case 'digest': {
           const challenge = selectDigest(challenges);
           if (challenge === undefined) continue;
           return this.#startDigest(challenge, request, false);
         }
-        case 'kerberos':
-          continue;
       }
     }
     throw new CarmineError('auth/no-common-mechanism');
@@ -155,20 +157,45 @@ class HttpInitiatorState implements HttpInitiator {
         context: { reason: 'Digest needs the method and URI of each request' },
       });
     }
-    const { credentials } = this.#options;
     const { challenge, clientNonce } = state;
     const count = state.count + 1;
     this.#state = { ...state, count };
-    return encodeDigest({ credentials, challenge, request, clientNonce, count });
+    return encodeDigest({ credentials: this.#credentials, challenge, request, clientNonce, count });
+  }
+
+  /** There whenever a scheme that needs them is possible. */
+  get #credentials(): PasswordCredentials {
+    const { credentials } = this.#options;
+    if (credentials === undefined) throw new CarmineError('auth/no-common-mechanism');
+    return credentials;
+  }
+
+  get #channelBinding(): Uint8Array | undefined {
+    const { secureTransport, channelBinding } = this.#options;
+    return secureTransport ? channelBinding?.() : undefined;
+  }
+
+  /** Kerberos where there is a ticket, then NTLM where there is a password. */
+  #mechanisms(): readonly SpnegoMechanism[] {
+    const kerberos = this.#kerberos();
+    const mechanisms = kerberos === undefined ? [] : [kerberosInitiatorMechanism(kerberos)];
+    if (this.#options.credentials !== undefined) mechanisms.push(ntlmInitiatorMechanism(this.#ntlm()));
+    return mechanisms;
+  }
+
+  #kerberos(): KerberosInitiatorOptions | undefined {
+    const { kerberos, environment } = this.#options;
+    if (kerberos === undefined) return undefined;
+    return { ticket: kerberos.ticket, environment, channelBinding: this.#channelBinding };
   }
 
   #ntlm(): NtlmInitiatorOptions {
-    const { credentials, environment, host, service, secureTransport, channelBinding } = this.#options;
+    const { environment, host, service } = this.#options;
     return {
-      credentials,
+      credentials: this.#credentials,
       environment,
       targetName: `${service}/${host}`,
-      channelBinding: secureTransport ? channelBinding?.() : undefined,
+      channelBinding: this.#channelBinding,
     };
   }
 
@@ -177,8 +204,23 @@ class HttpInitiatorState implements HttpInitiator {
   }
 }
 
+function isPossible(scheme: HttpScheme, options: HttpInitiatorOptions): boolean {
+  const { credentials, kerberos, secureTransport } = options;
+  switch (scheme) {
+    case 'kerberos':
+      return kerberos !== undefined;
+    case 'negotiate':
+      return kerberos !== undefined || credentials !== undefined;
+    case 'basic':
+      return credentials !== undefined && secureTransport;
+    case 'ntlm':
+    case 'digest':
+      return credentials !== undefined;
+  }
+}
+
 /** The token that goes on with this scheme's exchange. */
-function tokenOf(challenges: readonly Challenge[], scheme: 'negotiate' | 'ntlm'): Uint8Array | undefined {
+function tokenOf(challenges: readonly Challenge[], scheme: 'negotiate' | 'kerberos' | 'ntlm'): Uint8Array | undefined {
   const text = challenges.find((challenge) => challenge.scheme === scheme && challenge.token68 !== undefined)?.token68;
   if (text === undefined) return undefined;
   const token = decodeBase64(text);
@@ -188,4 +230,4 @@ function tokenOf(challenges: readonly Challenge[], scheme: 'negotiate' | 'ntlm')
   return token;
 }
 
-const names = { negotiate: 'Negotiate', ntlm: 'NTLM' } as const;
+const names = { negotiate: 'Negotiate', kerberos: 'Kerberos', ntlm: 'NTLM' } as const;

@@ -1,6 +1,8 @@
 import type { Token } from '@carmine/security';
 import type { AttemptGate } from '../attempts.ts';
 import type { AccountLookup, Environment, PasswordCredentials, SecurityContext } from '../context.ts';
+import type { ServiceTicket } from '../kerberos/client/credential.ts';
+import type { KerberosService } from '../kerberos/gss/service.ts';
 
 /** Schemes of HTTP authentication, as they stand in WWW-Authenticate, in lower case. */
 export type HttpScheme = 'negotiate' | 'ntlm' | 'kerberos' | 'basic' | 'digest';
@@ -29,6 +31,11 @@ export interface HttpAcceptorOptions {
   readonly requireMic?: boolean | undefined;
   /** See NtlmAcceptorOptions: for connections whose messages are never sealed. */
   readonly authenticationOnly?: boolean | undefined;
+  /**
+   * Keys and accounts for Kerberos: makes Negotiate accept it besides NTLM, and the scheme `kerberos` possible. One service for all
+   * connections.
+   */
+  readonly kerberos?: KerberosService | undefined;
   /** Slows down guessing; none unless given. */
   readonly attempts?: AttemptGate | undefined;
 }
@@ -51,7 +58,10 @@ export interface HttpAcceptor {
 }
 
 export interface HttpInitiatorOptions {
-  readonly credentials: PasswordCredentials;
+  /** Without them only Kerberos is possible. */
+  readonly credentials?: PasswordCredentials | undefined;
+  /** A ticket for this server (see obtainServiceTicket in ./node): Negotiate then prefers Kerberos, and `kerberos` is possible. */
+  readonly kerberos?: { readonly ticket: ServiceTicket } | undefined;
   /** Acceptable schemes, most preferred first. */
   readonly schemes: readonly HttpScheme[];
   readonly environment: Environment;
@@ -74,7 +84,7 @@ export interface HttpRequestLine {
 export interface HttpInitiator {
   /**
    * Authorization value for a request when something can be sent unasked, else undefined. Ask before every request: Basic is
-   * sent with each, Digest (which needs `request`) with each after its challenge, Negotiate and NTLM never.
+   * sent with each, Digest (which needs `request`) with each after its challenge, Negotiate, Kerberos and NTLM never.
    */
   initial(request?: HttpRequestLine): string | undefined;
   /**

@@ -1,3 +1,6 @@
+import { createKerberosAcceptor, type KerberosAcceptorOptions } from '../kerberos/gss/acceptor.ts';
+import { isKerberosToken, kerberosOid, microsoftKerberosOid } from '../kerberos/gss/framing.ts';
+import { createKerberosInitiator, type KerberosInitiatorOptions } from '../kerberos/gss/initiator.ts';
 import { createNtlmAcceptor, type NtlmAcceptorOptions } from '../ntlm/acceptor.ts';
 import { createNtlmInitiator, type NtlmInitiatorOptions } from '../ntlm/initiator.ts';
 import { isNtlmMessage } from '../ntlm/messages.ts';
@@ -19,6 +22,19 @@ export function ntlmAcceptorMechanism(options: NtlmAcceptorOptions): SpnegoMecha
 export function ntlmInitiatorMechanism(options: NtlmInitiatorOptions): SpnegoMechanism {
   return { oids: [ntlmOid], recognises: isNtlmMessage, create: () => createNtlmInitiator(options) };
 }
+
+export function kerberosAcceptorMechanism(options: KerberosAcceptorOptions): SpnegoMechanism {
+  return { oids: kerberosOids, recognises: isKerberosToken, create: () => createKerberosAcceptor(options) };
+}
+
+/** The first token is framed even in DCE style, as Windows sends it inside SPNEGO. */
+export function kerberosInitiatorMechanism(options: KerberosInitiatorOptions): SpnegoMechanism {
+  const create = () => createKerberosInitiator({ ...options, framed: true });
+  return { oids: kerberosOids, recognises: isKerberosToken, create };
+}
+
+/** Windows' number first, as Windows offers them; both mean the same. */
+const kerberosOids = [microsoftKerberosOid, kerberosOid];
 
 /** [MS-SPNG] 1.9. */
 const ntlmOid = '1.3.6.1.4.1.311.2.2.10';

@@ -12,6 +12,9 @@ export const authCodes = {
     hresult: 0x80070005,
   },
   'auth/throttled': { kind: 'refused', text: 'too many failed attempts, try again later', hresult: 0x80070005 },
+  'auth/kdc-refused': { kind: 'refused', text: 'Kerberos: the KDC of {realm} refuses: {name} ({number})' },
+  'auth/kdc-unreachable': { kind: 'transient', text: 'Kerberos: no KDC of {realm} answers: {reason}' },
+  'auth/no-ticket': { kind: 'refused', text: 'Kerberos: no ticket: {reason}' },
   'security/invalid-sid': { kind: 'remote', text: 'not a SID: {reason}', hresult: 0x80070539 },
   'security/invalid-sddl': {
     kind: 'remote',
