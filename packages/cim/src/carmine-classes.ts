@@ -156,6 +156,41 @@ export const carmineJobFileClass: CimClass = {
   methods: [],
 };
 
+/** What Carmine knows of a URL group beyond BitsCompactServerUrlGroup. */
+export const carmineUrlGroupClass: CimClass = {
+  namespace: carmineNamespace,
+  name: 'CarmineUrlGroup',
+  provider,
+  description: 'A URL group.',
+  properties: [
+    {
+      name: 'UrlGroup',
+      type: 'string',
+      array: false,
+      key: true,
+      writable: false,
+      description: 'URL prefix of the group.',
+    },
+    {
+      name: 'State',
+      type: 'string',
+      array: false,
+      key: false,
+      writable: false,
+      description: 'offline, listening or draining.',
+    },
+    {
+      name: 'UrlCount',
+      type: 'uint32',
+      array: false,
+      key: false,
+      writable: false,
+      description: 'Number of URLs in the group.',
+    },
+  ],
+  methods: [],
+};
+
 /** What Carmine knows of a published URL beyond CheckUrl. */
 export const carmineUrlClass: CimClass = {
   namespace: carmineNamespace,

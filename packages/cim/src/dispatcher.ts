@@ -57,7 +57,8 @@ function bind(providers: Providers): readonly ClassBinding[] {
   if (providers.jobs !== undefined) bindings.push(bindJobs(providers.jobs));
   if (providers.jobExtensions !== undefined) bindings.push(...bindJobExtensions(providers.jobExtensions));
   if (providers.urlGroups !== undefined) bindings.push(bindUrlGroups(providers.urlGroups));
-  if (providers.urlGroupExtensions !== undefined) bindings.push(bindUrlGroupExtensions(providers.urlGroupExtensions));
+  if (providers.urlGroupExtensions !== undefined)
+    bindings.push(...bindUrlGroupExtensions(providers.urlGroupExtensions));
   if (providers.accounts !== undefined) bindings.push(bindAccounts(providers.accounts));
   return bindings;
 }

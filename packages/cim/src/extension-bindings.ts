@@ -9,7 +9,13 @@ import {
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { type ClassBinding, integer, optionalBoolean, optionalText, text, type Values } from './binding.ts';
-import { carmineEndedJobClass, carmineJobFileClass, carmineUrlClass, userAccountClass } from './carmine-classes.ts';
+import {
+  carmineEndedJobClass,
+  carmineJobFileClass,
+  carmineUrlClass,
+  carmineUrlGroupClass,
+  userAccountClass,
+} from './carmine-classes.ts';
 import type { CimValue } from './model.ts';
 
 /** Serves CarmineEndedJob and CarmineJobFile. */
@@ -51,21 +57,35 @@ export function bindJobExtensions(jobs: JobExtensions): ClassBinding[] {
   ];
 }
 
-/** Serves CarmineUrl. */
-export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding {
-  return {
-    cls: carmineUrlClass,
-    async get(keys, options) {
-      const url = await groups.getUrlDetails(text(keys, 'UrlGroup'), text(keys, 'UrlSuffix'), options);
-      return new Map<string, CimValue>([
-        ['UrlGroup', url.urlGroup],
-        ['UrlSuffix', url.urlSuffix],
-        ['Length', url.length],
-        ['Sha256', url.sha256],
-      ]);
+/** Serves CarmineUrl and CarmineUrlGroup. */
+export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding[] {
+  return [
+    {
+      cls: carmineUrlClass,
+      async get(keys, options) {
+        const url = await groups.getUrlDetails(text(keys, 'UrlGroup'), text(keys, 'UrlSuffix'), options);
+        return new Map<string, CimValue>([
+          ['UrlGroup', url.urlGroup],
+          ['UrlSuffix', url.urlSuffix],
+          ['Length', url.length],
+          ['Sha256', url.sha256],
+        ]);
+      },
+      methods: {},
     },
-    methods: {},
-  };
+    {
+      cls: carmineUrlGroupClass,
+      async get(keys, options) {
+        const group = await groups.getUrlGroupDetails(text(keys, 'UrlGroup'), options);
+        return new Map<string, CimValue>([
+          ['UrlGroup', group.urlGroup],
+          ['State', group.state],
+          ['UrlCount', group.urlCount],
+        ]);
+      },
+      methods: {},
+    },
+  ];
 }
 
 /** Serves Win32_UserAccount: the accounts of this machine, all of them local. */

@@ -10,6 +10,7 @@ export {
   carmineJobFileClass,
   carmineNamespace,
   carmineUrlClass,
+  carmineUrlGroupClass,
   userAccountClass,
 } from './carmine-classes.ts';
 export { createDispatcher, type DispatcherOptions, type Providers } from './dispatcher.ts';

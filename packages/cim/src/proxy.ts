@@ -24,6 +24,7 @@ import {
   type UrlGroupExtensions,
   type UrlGroupProvider,
   urlGroupSchemes,
+  urlGroupStates,
 } from '@carmine/core';
 import { CarmineError, errorFromHresult, isCarmineError, isFailure } from '@carmine/errors';
 import { bitsNamespace } from './bits-classes.ts';
@@ -287,6 +288,21 @@ function urlGroupProxy(caller: Caller): UrlGroupProvider & UrlGroupExtensions {
       return { storeName: asText(out.get('StoreName')), hash: hash instanceof Uint8Array ? hash : new Uint8Array() };
     },
     removeSslCertificate: (port, options) => caller.act(classPath, 'RemoveSslCertificate', { Port: port }, options),
+    async getUrlGroupDetails(prefix, options) {
+      try {
+        const path = pathTo(carmineNamespace, 'CarmineUrlGroup', { UrlGroup: prefix });
+        const { properties: p } = await cim.getInstance(path, options);
+        return {
+          urlGroup: asText(p.get('UrlGroup')),
+          state: urlGroupStates.find((state) => state === p.get('State')) ?? 'offline',
+          urlCount: asNumber(p.get('UrlCount')),
+        };
+      } catch (error) {
+        throw isCarmineError(error, 'cim/not-found')
+          ? noGroup(prefix)
+          : extensionError(error, 'tell details of URL groups');
+      }
+    },
     async getUrlDetails(prefix, urlSuffix, options) {
       try {
         const path = pathTo(carmineNamespace, 'CarmineUrl', { UrlGroup: prefix, UrlSuffix: urlSuffix });

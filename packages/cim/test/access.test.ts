@@ -53,9 +53,10 @@ describe('the access check', () => {
       'CarmineJobFile',
       'BitsCompactServerUrlGroup',
       'CarmineUrl',
+      'CarmineUrlGroup',
       'Win32_UserAccount',
     ]);
-    expect(operations).toHaveLength(7 * 5 + 10 + 12);
+    expect(operations).toHaveLength(8 * 5 + 10 + 12);
   });
 
   describe.each(callers)('refuses %s', (_who, token) => {

@@ -3,6 +3,7 @@ import {
   parseUrlPrefix,
   type SslCertificateBinding,
   type UrlDetails,
+  type UrlGroupDetails,
   type UrlGroupExtensions,
   type UrlGroupProperty,
   type UrlGroupProvider,
@@ -108,6 +109,10 @@ export class MemoryUrlGroups implements UrlGroupProvider, UrlGroupExtensions {
     await this.getSslCertificate(port);
     this.#certificates.delete(port);
     return 0;
+  }
+
+  async getUrlGroupDetails(prefix: string): Promise<UrlGroupDetails> {
+    return { urlGroup: parseUrlPrefix(prefix).text, state: 'listening', urlCount: this.#find(prefix).urls.size };
   }
 
   async getUrlDetails(prefix: string, urlSuffix: string): Promise<UrlDetails> {

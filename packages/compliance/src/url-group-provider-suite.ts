@@ -51,7 +51,9 @@ export function urlGroupProviderSuite(name: string, open: () => Promise<UrlGroup
       expect(await publish('Dir/File.bin', fixture.sources[0])).toBe(0);
       expect(await groups.checkUrl(prefix, 'dir/file.BIN')).toBe(true);
       expect((await groups.getUrlDetails(prefix, 'dir/file.bin')).urlSuffix).toBe('Dir/File.bin');
+      expect(await groups.getUrlGroupDetails(prefix)).toEqual({ urlGroup: prefix, state: 'listening', urlCount: 1 });
       expect(await groups.deleteUrl(prefix, 'DIR/file.bin')).toBe(0);
+      expect((await groups.getUrlGroupDetails(prefix)).urlCount).toBe(0);
       expect(await groups.checkUrl(prefix, 'Dir/File.bin')).toBe(false);
     });
 
@@ -113,6 +115,7 @@ export function urlGroupProviderSuite(name: string, open: () => Promise<UrlGroup
         groups.getUrlGroupAuthentication(prefix, 'ntlm'),
         groups.setProperty(prefix, 'ConnectionLimit', 1),
         groups.getProperty(prefix, 'ConnectionLimit'),
+        groups.getUrlGroupDetails(prefix),
       ];
       for (const outcome of await Promise.allSettled(calls)) {
         expect(outcome.status === 'rejected' && isCarmineError(outcome.reason, 'url-group/not-found')).toBe(true);

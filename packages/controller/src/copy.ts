@@ -5,6 +5,7 @@ import {
   type JobSnapshot,
   parseUrlPrefix,
   sizeUnknown,
+  type UrlGroupDetails,
   type UrlPrefix,
 } from '@carmine/core';
 import { CarmineError, errorFromHresult, formatHresult, isCarmineError } from '@carmine/errors';
@@ -72,10 +73,19 @@ class Copy {
         'source',
         () => `the URL group ${prefix} on ${this.#o.source.name}`,
         async () => {
-          await urlGroups.deleteUrlGroup(prefix);
+          // Another copy that began meanwhile may be using the group; it stays for that one then.
+          const details = await this.#groupDetails(prefix);
+          if (details === undefined || details.urlCount === 0) await urlGroups.deleteUrlGroup(prefix);
         },
       );
       await urlGroups.createUrlGroup(prefix, { signal });
+    }
+    const details = await this.#groupDetails(prefix, signal);
+    if (details?.state === 'offline') {
+      const { port } = this.#prefix;
+      throw this.#prefix.scheme === 'https'
+        ? new CarmineError('url-group/no-certificate', { context: { port } })
+        : new CarmineError('url-group/port-in-use', { context: { port, reason: 'the group is offline' } });
     }
     this.#cleanup.add(
       'source',
@@ -95,6 +105,17 @@ class Copy {
     );
     if (!(await urlGroups.checkUrl(prefix, suffix, { signal })))
       throw new CarmineError('url/not-found', { context: { suffix } });
+  }
+
+  /** Undefined on a machine that cannot tell (Windows), and for a group that is gone. */
+  async #groupDetails(prefix: string, signal?: AbortSignal): Promise<UrlGroupDetails | undefined> {
+    try {
+      return await this.#o.source.urlGroups.getUrlGroupDetails(prefix, { signal });
+    } catch (error) {
+      if (isCarmineError(error, 'controller/extension-missing')) return undefined;
+      if (isCarmineError(error, 'url-group/not-found')) return undefined;
+      throw error;
+    }
   }
 
   async #groupExists(prefix: string): Promise<boolean> {

@@ -15,6 +15,8 @@ describe('a copy that goes well', () => {
       'source.getUrlGroup',
       // 2, 6, 7: CreateUrlGroup, CreateUrl, CheckUrl
       'source.createUrlGroup',
+      // is it served?
+      'source.getUrlGroupDetails',
       'source.createUrl',
       'source.checkUrl',
       // 8: CreateJob, suspended; 10: SetCredentials; 11: Put; 12: SetJobState 2
@@ -33,6 +35,8 @@ describe('a copy that goes well', () => {
       'destination.setJobState complete',
       // 15, 16: DeleteUrl, DeleteUrlGroup
       'source.deleteUrl',
+      // does another copy use it?
+      'source.getUrlGroupDetails',
       'source.deleteUrlGroup',
     ]);
     expect(result).toEqual({
@@ -360,7 +364,7 @@ describe('machines that cannot be reached', () => {
   it('a completion whose answer was lost is one all the same', async () => {
     const world = new World();
     world.fault = {
-      at: 10 + happyLooks.length + 3,
+      at: 11 + happyLooks.length + 3,
       when: 'after',
       error: new CarmineError('wsman/timed-out', { context: { milliseconds: 60_000 } }),
     };
@@ -397,9 +401,40 @@ describe('what cannot be asked for', () => {
 
   it('a job that the client refused is not looked for', async () => {
     const world = new World();
-    world.fault = { at: 6, when: 'before', error: new CarmineError('job/account-not-available') };
+    world.fault = { at: 7, when: 'before', error: new CarmineError('job/account-not-available') };
     await expect(world.copy()).rejects.toMatchObject({ code: 'job/account-not-available' });
-    expect(world.calls.slice(5)).toEqual(['destination.createJob', 'source.deleteUrl', 'source.deleteUrlGroup']);
+    expect(world.calls.slice(6)).toEqual([
+      'destination.createJob',
+      'source.deleteUrl',
+      'source.getUrlGroupDetails',
+      'source.deleteUrlGroup',
+    ]);
+  });
+
+  it('a group that another copy uses by now stays', async () => {
+    const world = new World();
+    const { deleteUrl } = world.urlGroups;
+    world.urlGroups.deleteUrl = async (prefix, suffix) => {
+      await world.urlGroups.createUrl(prefix, {
+        urlSuffix: 'of another copy',
+        sourceFilePath: '/srv/other',
+        sddlAuth: '',
+      });
+      return deleteUrl.call(world.urlGroups, prefix, suffix);
+    };
+    await world.copy();
+    expect(world.calls).not.toContain('source.deleteUrlGroup');
+    expect(await world.urlGroups.checkUrl('https://+:8443/carmine', 'of another copy')).toBe(true);
+  });
+
+  it.each([
+    ['https://+:8443/carmine', 'url-group/no-certificate'],
+    ['http://+:8080/carmine', 'url-group/port-in-use'],
+  ])('a group that is not served is an error before anything is published: %s', async (urlGroup, code) => {
+    const world = new World();
+    world.urlGroups.getUrlGroupDetails = async (prefix) => ({ urlGroup: prefix, state: 'offline', urlCount: 0 });
+    await expect(world.copy({ urlGroup })).rejects.toMatchObject({ code });
+    expect(await world.remains()).toEqual([]);
   });
 
   it('a URL that is not there after its creation is an error', async () => {

@@ -1,4 +1,5 @@
 import type { CallOptions, SuccessCode } from './call.ts';
+import type { UrlGroupState } from './url-group-machine.ts';
 
 /** WMI values of SetUrlGroupAuthentication's Scheme (2 is reserved). */
 export const urlGroupSchemes = ['negotiate', 'ntlm'] as const;
@@ -64,7 +65,16 @@ export interface UrlDetails {
   readonly sha256: string | null;
 }
 
+/** What Carmine's server agent knows of a URL group beyond Windows. */
+export interface UrlGroupDetails {
+  readonly urlGroup: string;
+  readonly state: UrlGroupState;
+  /** Number of URLs in it. */
+  readonly urlCount: number;
+}
+
 /** Carmine's server agent beyond Windows; on a machine without it every call fails as `unsupported`. */
 export interface UrlGroupExtensions {
+  getUrlGroupDetails(prefix: string, options?: CallOptions): Promise<UrlGroupDetails>;
   getUrlDetails(prefix: string, urlSuffix: string, options?: CallOptions): Promise<UrlDetails>;
 }

@@ -5,6 +5,7 @@ import {
   type SslCertificateBinding,
   type StoredCertificate,
   type UrlDetails,
+  type UrlGroupDetails,
   type UrlGroupEvent,
   type UrlGroupExtensions,
   type UrlGroupProperty,
@@ -232,6 +233,11 @@ class Groups implements UrlGroups {
       if (isHttps) await this.#o.ports.close(port);
       return 0;
     });
+  }
+
+  async getUrlGroupDetails(prefix: string): Promise<UrlGroupDetails> {
+    const { prefix: found, state, urls } = this.#find(prefix);
+    return { urlGroup: found.text, state, urlCount: urls.size };
   }
 
   async getUrlDetails(prefix: string, urlSuffix: string): Promise<UrlDetails> {

@@ -10,6 +10,7 @@ import {
   carmineEndedJobClass,
   carmineJobFileClass,
   carmineUrlClass,
+  carmineUrlGroupClass,
   findByName,
   isInstance,
   type MethodResult,
@@ -215,5 +216,6 @@ const defaultSchema = new CimSchema([
   carmineEndedJobClass,
   carmineJobFileClass,
   carmineUrlClass,
+  carmineUrlGroupClass,
   userAccountClass,
 ]);
