@@ -28,14 +28,16 @@ export const outputOptions = {
   ndjson: { type: 'boolean' },
 } as const satisfies ParseArgsOptionsConfig;
 
-/** Options of every command that talks to one machine. */
-export const targetOptions = {
+/** What it takes to talk to a machine. */
+export const machineOptions = {
   ...outputOptions,
-  on: { type: 'string' },
   'password-file': { type: 'string' },
   'password-stdin': { type: 'boolean' },
   trust: { type: 'string', multiple: true },
 } as const satisfies ParseArgsOptionsConfig;
+
+/** Options of every command whose machine is named by an option. */
+export const targetOptions = { ...machineOptions, on: { type: 'string' } } as const satisfies ParseArgsOptionsConfig;
 
 /** Finds the command that argv names; longer names win. Undefined when there is none. */
 export function findCommand(commands: readonly Command[], argv: readonly string[]): Command | undefined {

@@ -16,7 +16,9 @@ export class Output {
 
   /** The result of a command: text for people, or one document. */
   result(text: string, document: Document): void {
-    process.stdout.write(this.format === 'text' ? (text === '' ? '' : `${text}\n`) : `${toJson(document)}\n`);
+    process.stdout.write(
+      this.format === 'text' ? (text === '' ? '' : `${printable(text)}\n`) : `${toJson(document)}\n`,
+    );
   }
 
   /** One element of a stream; text and json print nothing here. */
@@ -25,7 +27,7 @@ export class Output {
   }
 
   message(text: string): void {
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${printable(text)}\n`);
   }
 
   failure(thrown: unknown, hint?: string): void {
@@ -49,6 +51,14 @@ export class Output {
     };
     process.stdout.write(`${toJson(document)}\n`);
   }
+}
+
+/**
+ * Names and messages come from other machines: a control character in them must not reach the terminal, where it could
+ * change what was printed before. Line ends and tabs are ours.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
 /** Sizes are numbers up to 2^53; anything larger is not a size but "unknown" and becomes null. */

@@ -1,5 +1,5 @@
 import type { CopyProgress } from '@carmine/controller';
-import { formatBytes, formatDuration } from './output.ts';
+import { formatBytes, formatDuration, printable } from './output.ts';
 
 /** Where progress goes, and what time it is; the terminal and the clock of the process, or a test's. */
 export interface ProgressSink {
@@ -30,7 +30,7 @@ export class ProgressDisplay {
   show(progress: CopyProgress): void {
     const now = this.#sink.now();
     this.#measure(progress, now);
-    const text = this.#text(progress, now);
+    const text = printable(this.#text(progress, now));
     if (this.#sink.isTerminal) {
       this.#sink.write(`\r\u001b[K${text}`);
       this.#live = true;

@@ -215,14 +215,19 @@ describe('what a command asks the machine for, and says', () => {
     ],
     [
       `url-group show ${prefix}`,
-      { getUrlGroupAuthentication: true, getProperty: none },
+      {
+        getUrlGroupAuthentication: true,
+        getProperty: none,
+        getUrlGroupDetails: { urlGroup: prefix, state: 'draining', urlCount: 12 },
+      },
       [
         ['getUrlGroupAuthentication', prefix, 'negotiate'],
         ['getUrlGroupAuthentication', prefix, 'ntlm'],
         ['getProperty', prefix, 'ConnectionLimit'],
         ['getProperty', prefix, 'BandwidthLimit'],
+        ['getUrlGroupDetails', prefix],
       ],
-      `prefix           ${prefix}\nnegotiate        on\nntlm             on\nConnectionLimit  none\nBandwidthLimit   none\n`,
+      `prefix           ${prefix}\nstate            draining\nURLs             12\nnegotiate        on\nntlm             on\nConnectionLimit  none\nBandwidthLimit   none\n`,
     ],
     [
       `url-group auth ${prefix} --scheme ntlm --disable`,

@@ -50,6 +50,7 @@ beforeEach(() => {
     createJob: id,
     getJob: job,
     getFileDetails: details,
+    getUrlGroupDetails: { urlGroup: prefix, state: 'listening', urlCount: 0 },
     getUrlDetails: { urlGroup: prefix, urlSuffix: 's', length: 2048n, sha256: digest },
   };
 });

@@ -3,7 +3,8 @@ import { commands, helpText } from '../src/commands.ts';
 import { findCommand, parseCall, usageLine } from '../src/options.ts';
 
 const outputOptions = '[--json] [--ndjson]';
-const targetOptions = `${outputOptions} [--on ON] [--password-file FILE] [--password-stdin] [--trust TRUST]`;
+const machineOptions = `${outputOptions} [--password-file FILE] [--password-stdin] [--trust TRUST]`;
+const targetOptions = `${machineOptions} [--on ON]`;
 
 /** Every command line there is; people and scripts rely on it. */
 const usage = `
@@ -34,7 +35,7 @@ carmine url delete PREFIX SUFFIX TARGET-OPTIONS
 carmine certificate set PORT TARGET-OPTIONS [--store STORE] [--thumbprint THUMBPRINT]
 carmine certificate get PORT TARGET-OPTIONS
 carmine certificate remove PORT TARGET-OPTIONS
-carmine ping TARGET TARGET-OPTIONS
+carmine ping TARGET MACHINE-OPTIONS
 carmine explain CODE OUTPUT-OPTIONS
 carmine completion SHELL OUTPUT-OPTIONS
 `;
@@ -44,7 +45,7 @@ describe('the command table', () => {
     const lines = usage
       .trim()
       .split('\n')
-      .map((line) => line.replace('TARGET-OPTIONS', targetOptions).replace('OUTPUT-OPTIONS', outputOptions));
+      .map((line) => line.replace('TARGET-OPTIONS', targetOptions).replace('MACHINE-OPTIONS', machineOptions).replace('OUTPUT-OPTIONS', outputOptions));
     expect(commands.map(usageLine)).toEqual(lines);
   });
 

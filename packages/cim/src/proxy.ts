@@ -294,7 +294,8 @@ function urlGroupProxy(caller: Caller): UrlGroupProvider & UrlGroupExtensions {
         const { properties: p } = await cim.getInstance(path, options);
         return {
           urlGroup: asText(p.get('UrlGroup')),
-          state: urlGroupStates.find((state) => state === p.get('State')) ?? 'offline',
+          // A state that a later version may know is no reason to think the worst.
+          state: urlGroupStates.find((state) => state === p.get('State')) ?? 'listening',
           urlCount: asNumber(p.get('UrlCount')),
         };
       } catch (error) {

@@ -1,7 +1,7 @@
 import { explain } from '@carmine/errors';
 import { completionScript } from '../completion.ts';
 import { connect, passwordFor } from '../connect.ts';
-import { type Command, invalid, outputOptions, positional, targetOptions } from '../options.ts';
+import { type Command, invalid, machineOptions, outputOptions, positional } from '../options.ts';
 import { parseTarget } from '../target.ts';
 
 /** `carmine ping`, `explain`, `completion`; `all` gives the table that completion is made from. */
@@ -10,7 +10,7 @@ export function miscCommands(all: () => readonly Command[]): readonly Command[] 
     {
       words: ['ping'],
       positionals: ['target'],
-      options: { ...targetOptions, on: { type: 'string' } },
+      options: machineOptions,
       summary: 'tell whether a machine answers and accepts the credentials',
       async run(call) {
         const target = parseTarget(positional(call, 'target'));

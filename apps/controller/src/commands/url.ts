@@ -1,6 +1,15 @@
-import { parseUrlPrefix, type UrlGroupScheme, urlGroupProperties, urlGroupSchemes } from '@carmine/core';
+import {
+  parseUrlPrefix,
+  type UrlGroupDetails,
+  type UrlGroupExtensions,
+  type UrlGroupScheme,
+  urlGroupProperties,
+  urlGroupSchemes,
+} from '@carmine/core';
+import { isCarmineError } from '@carmine/errors';
 import { withMachine } from '../connect.ts';
 import {
+  type Call,
   type Command,
   choice,
   flag,
@@ -71,10 +80,14 @@ export const urlCommands: readonly Command[] = [
         const ntlm = await urlGroups.getUrlGroupAuthentication(prefix, 'ntlm', call);
         const connectionLimit = await urlGroups.getProperty(prefix, 'ConnectionLimit', call);
         const bandwidthLimit = await urlGroups.getProperty(prefix, 'BandwidthLimit', call);
+        const details = await detailsOf(urlGroups, prefix, call);
         const limit = (value: number) => (value === none ? 'none' : String(value));
         call.output.result(
           [
             `prefix           ${prefix}`,
+            ...(details === undefined
+              ? []
+              : [`state            ${details.state}`, `URLs             ${details.urlCount}`]),
             `negotiate        ${negotiate ? 'on' : 'off'}`,
             `ntlm             ${ntlm ? 'on' : 'off'}`,
             `ConnectionLimit  ${limit(connectionLimit)}`,
@@ -83,6 +96,8 @@ export const urlCommands: readonly Command[] = [
           {
             schema: 'carmine.url-group/1',
             prefix,
+            state: details?.state ?? null,
+            urls: details?.urlCount ?? null,
             authentication: { negotiate, ntlm },
             connectionLimit: connectionLimit === none ? null : connectionLimit,
             bandwidthLimit: bandwidthLimit === none ? null : bandwidthLimit,
@@ -224,6 +239,20 @@ export const urlCommands: readonly Command[] = [
       }),
   },
 ];
+
+/** Undefined on a machine that cannot tell: Windows. */
+async function detailsOf(
+  urlGroups: UrlGroupExtensions,
+  prefix: string,
+  call: Call,
+): Promise<UrlGroupDetails | undefined> {
+  try {
+    return await urlGroups.getUrlGroupDetails(prefix, call);
+  } catch (error) {
+    if (isCarmineError(error, 'controller/extension-missing')) return undefined;
+    throw error;
+  }
+}
 
 function portOf(text: string): number {
   const port = wholeNumber(text, 'PORT', 1, 65_535);
