@@ -15,7 +15,7 @@ export interface Machine extends MachineProxy {
 }
 
 /** Connects to the machine that `--on` names, or CARMINE_ON. */
-export async function connectOn(call: Call): Promise<Machine> {
+async function connectOn(call: Call): Promise<Machine> {
   const on = text(call, 'on') ?? process.env['CARMINE_ON'];
   if (on === undefined) throw invalid('--on TARGET is missing: which machine?');
   return connect(call, parseTarget(on), await passwordFor(call, parseTarget(on), 'password-file'));

@@ -84,7 +84,7 @@ export function usageLine(command: Command): string {
   return ['carmine', ...command.words, ...positionals, ...options].join(' ');
 }
 
-export function usage(command: Command, reason: string): CarmineError {
+function usage(command: Command, reason: string): CarmineError {
   return new CarmineError('usage/invalid', { context: { reason: `${reason}\nusage: ${usageLine(command)}` } });
 }
 

@@ -45,7 +45,12 @@ describe('the command table', () => {
     const lines = usage
       .trim()
       .split('\n')
-      .map((line) => line.replace('TARGET-OPTIONS', targetOptions).replace('MACHINE-OPTIONS', machineOptions).replace('OUTPUT-OPTIONS', outputOptions));
+      .map((line) =>
+        line
+          .replace('TARGET-OPTIONS', targetOptions)
+          .replace('MACHINE-OPTIONS', machineOptions)
+          .replace('OUTPUT-OPTIONS', outputOptions),
+      );
     expect(commands.map(usageLine)).toEqual(lines);
   });
 

@@ -35,7 +35,7 @@ export function follow(head: ChainHead, line: string, hash: HashText): ChainHead
 }
 
 /** Why a line does not continue the chain; undefined when it does. */
-export function chainFault(head: ChainHead, line: string): 'torn' | 'broken' | undefined {
+function chainFault(head: ChainHead, line: string): 'torn' | 'broken' | undefined {
   let record: unknown;
   try {
     record = JSON.parse(line);

@@ -13,9 +13,9 @@ import {
 } from './configuration-schema.ts';
 
 export type AgentRole = 'server' | 'client';
-export const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
+const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
 export type ManagementScheme = (typeof managementSchemes)[number];
-export const channelBindingPolicies = ['required', 'relaxed'] as const;
+const channelBindingPolicies = ['required', 'relaxed'] as const;
 export type ChannelBindingPolicy = (typeof channelBindingPolicies)[number];
 
 /** An agent's configuration: the file's keys in camelCase, defaults filled in. */

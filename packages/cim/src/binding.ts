@@ -16,7 +16,7 @@ export interface ClassBinding {
 }
 
 /** Runs a method; throws the engine's CarmineError, which the dispatcher turns into the return value. */
-export type MethodBinding = (keys: Values, parameters: Values, options: CallOptions) => Promise<MethodResult>;
+type MethodBinding = (keys: Values, parameters: Values, options: CallOptions) => Promise<MethodResult>;
 
 /** Reads of checked values; a schema that promises a type makes these casts true. */
 export const text = (values: Values, name: string): string => values.get(name) as string;
