@@ -1,12 +1,18 @@
 import { parseArgs } from 'node:util';
 import { formatBytes } from '@carmine/cli/output';
+import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
 import { tortureKill } from './kill.ts';
 
-/** `npm run torture -- KIND [--count N] [--seed S] [--json]` */
-const kinds: Readonly<
-  Record<string, (count: number | undefined, seed: number, say: (text: string) => void) => Promise<Outcome>>
-> = {
-  async kill(count, seed, say) {
+/** `npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]` */
+interface KindOptions {
+  readonly count: number | undefined;
+  readonly seed: number;
+  readonly parser: string | undefined;
+  readonly say: (text: string) => void;
+}
+
+const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>> = {
+  async kill({ count, seed, say }) {
     const report = await tortureKill(count ?? 200, seed, say);
     const { median, maximum } = report.bytesFetchedTwice;
     return {
@@ -15,6 +21,21 @@ const kinds: Readonly<
         `${report.kills} kills (${report.killsInTransfer} in the middle of a file) in ${report.transfers} transfers, ${report.jobsEnded} jobs ended as they should, seed ${report.seed}, ${report.seconds} s`,
         `${report.wrongBytes} wrong bytes`,
         `bytes fetched twice per kill in the middle: median ${formatBytes(median)}, maximum ${formatBytes(maximum)} (allowed ${formatBytes(report.allowedPerKill)})`,
+      ],
+      report,
+    };
+  },
+  async fuzz({ count, seed, parser = 'all', say }) {
+    const report = await tortureFuzz(parser, count ?? 100_000, seed, say);
+    const failures = report.parsers.flatMap((each) => each.failures);
+    return {
+      passed: failures.length === 0,
+      summary: [
+        ...report.parsers.map(
+          (each) =>
+            `${each.parser}: ${each.inputs} inputs in ${each.seconds} s, ${each.accepted} taken, ${each.failures.length} failures, slowest ${each.slowest.milliseconds.toFixed(2)} ms (input ${each.slowest.index}), most memory ${formatBytes(each.memory.octets)} (input ${each.memory.index})`,
+        ),
+        `seed ${report.seed}`,
       ],
       report,
     };
@@ -29,18 +50,24 @@ interface Outcome {
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { count: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' } },
+  options: {
+    count: { type: 'string' },
+    seed: { type: 'string' },
+    parser: { type: 'string' },
+    json: { type: 'boolean' },
+  },
 });
 const kind = kinds[positionals[0] ?? ''];
-if (kind === undefined) {
+if (kind === undefined || (values.parser !== undefined && !fuzzParsers.includes(values.parser))) {
   process.stderr.write(
-    `usage: npm run torture -- KIND [--count N] [--seed S] [--json]; KIND is ${Object.keys(kinds).join(', ')}\n`,
+    `usage: npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]; KIND is ${Object.keys(kinds).join(', ')}; NAME (of fuzz) is ${fuzzParsers.join(', ')}\n`,
   );
   process.exit(2);
 }
 const seed = values.seed === undefined ? Date.now() % 0x1_0000_0000 : Number(values.seed);
 const say = (text: string) => void process.stderr.write(`${text}\n`);
-const outcome = await kind(values.count === undefined ? undefined : Number(values.count), seed, say);
+const count = values.count === undefined ? undefined : Number(values.count);
+const outcome = await kind({ count, seed, parser: values.parser, say });
 for (const line of outcome.summary) say(line);
 if (values.json === true) process.stdout.write(`${JSON.stringify({ ...outcome.report, passed: outcome.passed })}\n`);
 process.exitCode = outcome.passed ? 0 : 1;

@@ -72,10 +72,7 @@ const repeat: Mutation = (input, random, { maximum }) => {
 
 const splice: Mutation = (input, random, { others }) => {
   const other = others.length === 0 ? input : random.pick(others);
-  return concatBytes(
-    input.subarray(0, random.below(input.length + 1)),
-    other.subarray(random.below(other.length + 1)),
-  );
+  return concatBytes(input.subarray(0, random.below(input.length + 1)), other.subarray(random.below(other.length + 1)));
 };
 
 const insertRandom: Mutation = (input, random) => {

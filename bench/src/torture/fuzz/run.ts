@@ -1,3 +1,4 @@
+import { isCarmineError } from '@carmine/errors';
 import { SeededRandom } from '@carmine/testkit';
 import { inputSeed, mutate } from './mutate.ts';
 import type { FuzzSeed, FuzzTarget } from './target.ts';
@@ -51,7 +52,8 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzRun> {
 
   for (const { name, input, feed } of seeds) {
     const thrown = await outcome(feed, input);
-    if (thrown !== undefined) failures.push({ index: -1, parser: name, reason: `valid input: ${thrown.reason}`, input });
+    if (thrown !== undefined)
+      failures.push({ index: -1, parser: name, reason: `valid input: ${thrown.reason}`, input });
   }
   let index = 0;
   for (; index < count && failures.length < maximumFailures; index++) {
@@ -71,13 +73,13 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzRun> {
     }
     const milliseconds = performance.now() - started;
     if (thrown !== undefined) {
-      const code = (thrown as { code?: unknown }).code;
-      errors.set(String(code), (errors.get(String(code)) ?? 0) + 1);
+      const code = isCarmineError(thrown) ? thrown.code : 'another error';
+      errors.set(code, (errors.get(code) ?? 0) + 1);
       if (!target.documented(thrown)) failures.push({ index, parser: name, reason: describe(thrown), input });
     }
     // The machine has other things to do: a time counts when it is reached again and again.
     if (milliseconds > slowest.milliseconds) {
-      const confirmed = index < warmUp ? 0 : await leastTime(feed, input, milliseconds);
+      const confirmed = await leastTime(feed, input, milliseconds);
       if (confirmed > slowest.milliseconds) slowest = { milliseconds: confirmed, index, parser: name };
       if (confirmed > fuzzLimits.milliseconds) {
         failures.push({ index, parser: name, reason: `took ${confirmed.toFixed(1)} ms`, input });
@@ -136,13 +138,10 @@ function used(): number {
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { kind, code } = error as { kind?: unknown; code?: unknown };
-  const what = code === undefined ? error.name : `${String(kind)} ${String(code)}`;
+  const what = isCarmineError(error) ? `${error.kind} ${error.code}` : error.name;
   return `${what}: ${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}`;
 }
 
-/** Inputs whose time says more about the compiler than about them. */
-const warmUp = 1000;
-/** Milliseconds from which an input's memory is looked at; of the others every so manieth. */
+/** Milliseconds from which an input's memory is looked at; of the others, of one in so many. */
 const outlier = 2;
 const sampled = 997;

@@ -1,0 +1,21 @@
+import type { FuzzTarget } from '../target.ts';
+import { derTarget } from './der.ts';
+import { httpAuthTarget } from './http-auth.ts';
+import { journalTarget } from './journal.ts';
+import { ntlmTarget } from './ntlm.ts';
+import { securityTarget } from './security.ts';
+import { spnegoTarget } from './spnego.ts';
+import { wqlTarget } from './wql.ts';
+import { wsmanTarget } from './wsman.ts';
+
+/** Parsers by the name that `--parser` takes. A new one is a file here and a line in this table. */
+export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<FuzzTarget>>> = {
+  ntlm: ntlmTarget,
+  spnego: spnegoTarget,
+  der: derTarget,
+  sddl: securityTarget,
+  wsman: wsmanTarget,
+  'http-auth': httpAuthTarget,
+  wql: wqlTarget,
+  journal: journalTarget,
+};
