@@ -35,6 +35,13 @@ export function sameVersion(a: FileVersion | undefined, b: FileVersion | undefin
 
 /** Content and version of the same file, even if it is replaced meanwhile; undefined when there is none. */
 export function readVersion(path: string): { readonly text: string; readonly version: FileVersion } | undefined {
+  const found = readVersionBytes(path);
+  return found === undefined ? undefined : { text: new TextDecoder().decode(found.bytes), version: found.version };
+}
+
+export function readVersionBytes(
+  path: string,
+): { readonly bytes: Uint8Array; readonly version: FileVersion } | undefined {
   let file: number;
   try {
     file = openSync(path, 'r');
@@ -45,7 +52,7 @@ export function readVersion(path: string): { readonly text: string; readonly ver
   try {
     const version = toVersion(fstatSync(file, { bigint: true }));
     if (version.size > maxSize) throw unreadable(path, new Error('the file is too large'));
-    return { text: readFileSync(file, 'utf8'), version };
+    return { bytes: new Uint8Array(readFileSync(file)), version };
   } finally {
     closeSync(file);
   }
@@ -57,11 +64,11 @@ export function foreignMode(path: string): number {
 }
 
 /** Replaces a file by one with mode 0600 so that readers, and a power failure, see the old content or the new. */
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     rmSync(temporary, { force: true });
-    writeDurably(temporary, text);
+    writeDurably(temporary, content);
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
@@ -101,10 +108,10 @@ export function unreadable(file: string, cause: unknown): CarmineError {
   return new CarmineError('configuration/unreadable', { context: { file, reason }, cause });
 }
 
-function writeDurably(path: string, text: string): void {
+function writeDurably(path: string, content: string | Uint8Array): void {
   const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    const bytes = new TextEncoder().encode(text);
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
     for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
     fsyncSync(file);
   } finally {

@@ -5,4 +5,20 @@ export {
   type AccountSummary,
   openAccountDatabase,
 } from './account-database.ts';
+export { type KdcConnectionOptions, runKdcExchange } from './kdc-connection.ts';
+export {
+  type OpenKeytabOptions,
+  openKeytab,
+  readCredentialCache,
+  readKerberosConfiguration,
+  readKeytab,
+  writeCredentialCache,
+  writeKeytab,
+} from './kerberos-files.ts';
+export {
+  type ObtainServiceTicketOptions,
+  type ObtainTicketOptions,
+  obtainGrantingTicket,
+  obtainServiceTicket,
+} from './service-ticket.ts';
 export { systemEnvironment } from './system-environment.ts';
