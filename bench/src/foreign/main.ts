@@ -26,7 +26,11 @@ activate = 1
 const require = process.argv.includes('--require');
 const checks = new Checks();
 /** curl cannot bind NTLM to the TLS channel, which the server demands unless told otherwise. */
-const sandbox = await createSandbox({ section: { server: 'channel_binding = "relaxed"' } });
+const sandbox = await createSandbox({
+  section: { server: 'channel_binding = "relaxed"' },
+  auth: ['ntlm', 'basic'],
+  https: true,
+});
 try {
   await suite(sandbox);
 } finally {
@@ -100,6 +104,9 @@ async function suite({
       inbox,
       dataPort: await freePort(),
       thumbprint: certificate.thumbprint,
+      secureUrl: `https://127.0.0.1:${server.securePort}/wsman`,
+      plainBasicUrl: `http://127.0.0.1:${server.port}/wsman`,
+      trust: certificate.file,
     };
     await pythonChecks('pywinrm', 'pywinrm_copy.py', facts, folder);
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');

@@ -35,10 +35,9 @@ def escape(text):
 
 
 class Machine:
-    def __init__(self, url, user, password):
-        self.protocol = Protocol(
-            endpoint=url, transport="ntlm", username=user, password=password, message_encryption="always"
-        )
+    def __init__(self, url, user, password, **options):
+        options = {"transport": "ntlm", "message_encryption": "always", **options}
+        self.protocol = Protocol(endpoint=url, username=user, password=password, **options)
 
     def send(self, uri, action, body, selectors=None):
         """Returns the element inside s:Body; raises Fault."""
@@ -321,6 +320,28 @@ def not_administrator():
     raise AssertionError("a caller outside Administrators was served")
 
 
+def over_https(**options):
+    machine = Machine(A["secureUrl"], A["user"], A["password"], ca_trust_path=A["trust"], **options)
+    expect(machine.identify(), "Carmine")
+    expect(machine.enumerate(GROUP), [])
+
+
+def basic_over_http():
+    try:
+        Machine(A["plainBasicUrl"], A["user"], A["password"], transport="basic", message_encryption="never").identify()
+    except Exception as error:
+        return type(error).__name__
+    raise AssertionError("Basic was accepted over plain http")
+
+
+def unsealed_over_http():
+    try:
+        Machine(A["serverUrl"], A["user"], A["password"], message_encryption="never").identify()
+    except Exception as error:
+        return type(error).__name__
+    raise AssertionError("an unsealed message was accepted over plain http")
+
+
 check("Identify", lambda: expect(server.identify(), "Carmine"))
 check("SetSslCertificate, GetSslCertificate with a byte array", ssl)
 check("CreateUrlGroup twice, WQL, Get", groups)
@@ -336,5 +357,10 @@ check("a completed job is gone", gone)
 check("GetError of a job in error", job_error)
 check("DeleteUrl, Delete, DeleteUrlGroup, RemoveSslCertificate, Enumerate", take_back)
 check("Release", lambda: client.release(JOB))
+check("https with Basic", lambda: over_https(transport="basic", message_encryption="never"))
+check("https with NTLM bound to the TLS channel", lambda: over_https(message_encryption="never"))
+check("https with NTLM and sealed messages", over_https)
+check("Basic over plain http is refused", basic_over_http)
+check("unsealed messages over plain http are refused", unsealed_over_http)
 check("a wrong password is refused", wrong_password)
 check("a caller outside Administrators is refused", not_administrator)

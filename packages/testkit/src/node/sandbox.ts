@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,8 @@ export interface AgentProcess {
 export interface SandboxAgent {
   readonly config: string;
   readonly port: number;
+  /** Management over https; only where asked for. */
+  readonly securePort: number | undefined;
   start(): Promise<AgentProcess>;
 }
 
@@ -65,8 +67,11 @@ export interface Sandbox {
 }
 
 export interface SandboxOptions {
-  /** Appended to the configuration files: TOML of `[management]`, then of the role's own section. */
-  readonly management?: Partial<Record<'server' | 'client', string>> | undefined;
+  /** Values of `[management] auth`; NTLM alone unless given. */
+  readonly auth?: readonly string[] | undefined;
+  /** Manage the server agent over https too, with `certificate`. */
+  readonly https?: boolean | undefined;
+  /** Appended to the role's own section of the configuration. */
   readonly section?: Partial<Record<'server' | 'client', string>> | undefined;
   /** Folder for the temporary folder; the system's unless given. */
   readonly parent?: string | undefined;
@@ -125,21 +130,30 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     await mkdir(images);
     await mkdir(inbox);
     await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+    const managementPem = JSON.stringify(join(folder, 'management.pem'));
     const write = async (role: 'server' | 'client', section: string) => {
       const port = await freePort();
+      const securePort = role === 'server' && options.https === true ? await freePort() : undefined;
       const config = join(folder, `${role}.toml`);
-      const management = options.management?.[role] ?? 'auth = ["ntlm"]';
       const lines = [
         `state_dir = ${JSON.stringify(join(folder, `${role}-state`))}`,
         '[management]',
         `http = "127.0.0.1:${port}"`,
-        management,
+        `auth = ${JSON.stringify(options.auth ?? ['ntlm'])}`,
+        ...(securePort === undefined
+          ? []
+          : [
+              `https = "127.0.0.1:${securePort}"`,
+              '[management.tls]',
+              `cert = ${managementPem}`,
+              `key = ${managementPem}`,
+            ]),
         `[${role}]`,
         section,
         options.section?.[role] ?? '',
       ];
       await writeFile(config, `${lines.join('\n')}\n`);
-      return { config, port };
+      return { config, port, securePort };
     };
     const server = await write('server', `roots = [${JSON.stringify(images)}]`);
     const generate = [
@@ -154,6 +168,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       '--json',
     ];
     const certificate = JSON.parse(await command('server', generate)) as { thumbprint: string; file: string };
+    await copyFile(certificate.file, join(folder, 'management.pem'));
     const client = await write(
       'client',
       `roots = [${JSON.stringify(inbox)}]\ntrust = [${JSON.stringify(certificate.file)}]`,
