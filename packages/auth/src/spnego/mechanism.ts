@@ -27,10 +27,8 @@ export function kerberosAcceptorMechanism(options: KerberosAcceptorOptions): Spn
   return { oids: kerberosOids, recognises: isKerberosToken, create: () => createKerberosAcceptor(options) };
 }
 
-/** The first token is framed even in DCE style, as Windows sends it inside SPNEGO. */
 export function kerberosInitiatorMechanism(options: KerberosInitiatorOptions): SpnegoMechanism {
-  const create = () => createKerberosInitiator({ ...options, framed: true });
-  return { oids: kerberosOids, recognises: isKerberosToken, create };
+  return { oids: kerberosOids, recognises: isKerberosToken, create: () => createKerberosInitiator(options) };
 }
 
 /** Windows' number first, as Windows offers them; both mean the same. */

@@ -16,7 +16,7 @@ import {
   authenticator as authenticatorCodec,
   encApRepPart,
 } from '../messages/ap-messages.ts';
-import { findPac } from '../messages/authorization-data.ts';
+import { alwaysBindsChannel, findPac } from '../messages/authorization-data.ts';
 import type { EncryptedData } from '../messages/basic-types.ts';
 import { formatName, sameName } from '../messages/principal.ts';
 import { type EncTicketPart, ticket as ticketCodec, ticketFlags } from '../messages/ticket.ts';
@@ -175,7 +175,8 @@ class KerberosAcceptor extends KerberosContextBase {
     if (Math.abs(now - made) > maxSkew) throw kerberosPolicy('the clocks differ too much');
     if (statement.cksum?.cksumtype !== gssChecksumType) throw kerberosPolicy('the authenticator states no context');
     const stated = decodeGssChecksum(statement.cksum.checksum);
-    if (requireChannelBinding === true && stated.channelBinding === undefined) {
+    const binds = channelBinding !== undefined && alwaysBindsChannel(statement.authorizationData);
+    if ((requireChannelBinding === true || binds) && stated.channelBinding === undefined) {
       throw kerberosPolicy('channel binding is missing');
     }
     if (

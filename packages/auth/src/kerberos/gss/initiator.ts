@@ -20,8 +20,6 @@ export interface KerberosInitiatorOptions {
   readonly channelBinding?: Uint8Array | undefined;
   /** RPC's way ([MS-KILE] 3.4.5.1): messages without frame, and a third leg that answers the server's. */
   readonly dceStyle?: boolean | undefined;
-  /** Whether the first token has the frame of RFC 2743; without DCE style always, with it inside SPNEGO only. */
-  readonly framed?: boolean | undefined;
 }
 
 /**
@@ -65,7 +63,7 @@ class KerberosInitiator extends KerberosContextBase {
   }
 
   #request(): Uint8Array {
-    const { ticket, environment, channelBinding, dceStyle = false, framed = !dceStyle } = this.#options;
+    const { ticket, environment, channelBinding, dceStyle = false } = this.#options;
     const { client, sessionKey } = ticket;
     const now = Math.floor(environment.now() + ticket.clockOffset);
     const sent: Sent = {
@@ -90,7 +88,7 @@ class KerberosInitiator extends KerberosContextBase {
       ticket: ticket.ticket,
       authenticator: this.#encrypt(keyUsages.requestAuthenticator, plain),
     });
-    return framed ? frameToken('ap-req', message) : message;
+    return dceStyle ? message : frameToken('ap-req', message);
   }
 
   #answer(sent: Sent, input: Uint8Array): Uint8Array | undefined {

@@ -48,9 +48,9 @@ export function parsePrincipal(text: string, defaultRealm?: string): Principal {
   return { realm, name: { nameType, nameString: parts } };
 }
 
-/** The service of a host, `HTTP/host`, as clients ask for it. */
+/** The service of a host, `HTTP/host`, as clients ask for it: by this type KDCs know that they may refer to another realm. */
 export function serviceName(service: string, host: string): PrincipalName {
-  return { nameType: nameTypes.serviceInstance, nameString: [service, host] };
+  return { nameType: nameTypes.serviceHost, nameString: [service, host] };
 }
 
 /** The ticket-granting service for a realm. */
