@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { formatBytes } from '@carmine/cli/output';
+import { tortureAuth } from './auth/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
 import { tortureKill } from './kill.ts';
 
@@ -21,6 +22,22 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
         `${report.kills} kills (${report.killsInTransfer} in the middle of a file) in ${report.transfers} transfers, ${report.jobsEnded} jobs ended as they should, seed ${report.seed}, ${report.seconds} s`,
         `${report.wrongBytes} wrong bytes`,
         `bytes fetched twice per kill in the middle: median ${formatBytes(median)}, maximum ${formatBytes(maximum)} (allowed ${formatBytes(report.allowedPerKill)})`,
+      ],
+      report,
+    };
+  },
+  async auth({ count, seed, say }) {
+    const report = await tortureAuth(count ?? 100_000, seed, say);
+    return {
+      passed: report.failures.length === 0 && report.allowed === report.happened,
+      summary: [
+        ...Object.entries(report.kinds).map(([name, times]) => `${String(times).padStart(6)} ${name}`),
+        `${report.attempts} attempts in ${report.seconds} s, answered by ${Object.entries(report.statuses)
+          .map(([status, times]) => `${status}: ${times}`)
+          .join(', ')}`,
+        `${report.controls} callers who may act between them: ${report.allowed} actions allowed, ${report.happened} happened`,
+        ...report.failures,
+        `seed ${report.seed}`,
       ],
       report,
     };
