@@ -15,6 +15,7 @@ import { bindAccounts, bindJobExtensions, bindUrlGroupExtensions } from './exten
 import { bindJobs } from './job-binding.ts';
 import type { CimClass, CimInstance, CimMethod, CimOperations, CimValue, MethodResult, ObjectPath } from './model.ts';
 import { formatObjectPath, resolveKeys } from './object-path.ts';
+import { heldRoles, instanceRight, mayCall, methodRight, type Right, type RolesOf, rolesPermit } from './roles.ts';
 import { CimSchema, findByName, inParameters, normaliseNamespace } from './schema.ts';
 import { bindUrlGroups } from './url-group-binding.ts';
 import { checkValue } from './values.ts';
@@ -37,6 +38,8 @@ export interface DispatcherOptions {
    * need read it to its end, and once more if it fails on the way.
    */
   readonly audit?: ((event: AuditEvent) => void) | undefined;
+  /** Roles below Administrator; nobody has one unless given. Asked at every call. */
+  readonly rolesOf?: RolesOf | undefined;
 }
 
 /** Serves CIM calls with provider interfaces, behind the access check. */
@@ -45,10 +48,11 @@ export function createDispatcher(options: DispatcherOptions): CimDispatcher {
   const embedded = options.providers.jobs === undefined ? [] : [bitsClientFileClass];
   const schema = new CimSchema([...embedded, ...bindings.map((binding) => binding.cls)]);
   const audit = options.audit ?? (() => {});
+  const rolesOf = options.rolesOf ?? (() => []);
   return {
     schema,
-    mayManage: isAdministrator,
-    session: (token: Token = nobody) => new Session(schema, bindings, token, audit),
+    mayManage: (token) => mayCall(token, rolesOf),
+    session: (token: Token = nobody) => new Session(schema, bindings, token, rolesOf, audit),
   };
 }
 
@@ -67,17 +71,25 @@ class Session implements CimOperations {
   readonly #schema: CimSchema;
   readonly #bindings: readonly ClassBinding[];
   readonly #token: Token;
+  readonly #rolesOf: RolesOf;
   readonly #audit: (event: AuditEvent) => void;
 
-  constructor(schema: CimSchema, bindings: readonly ClassBinding[], token: Token, audit: (event: AuditEvent) => void) {
+  constructor(
+    schema: CimSchema,
+    bindings: readonly ClassBinding[],
+    token: Token,
+    rolesOf: RolesOf,
+    audit: (event: AuditEvent) => void,
+  ) {
     this.#schema = schema;
     this.#bindings = bindings;
     this.#token = token;
+    this.#rolesOf = rolesOf;
     this.#audit = audit;
   }
 
   getInstance(path: ObjectPath, options: CallOptions = {}): Promise<CimInstance> {
-    return this.#call('GetInstance', path, async () => {
+    return this.#call('GetInstance', path, this.#toInstances('read', path), async () => {
       const { binding, cls } = this.#find(path.namespace, path.className);
       if (binding.get === undefined) throw notSupported('Get', cls);
       return toInstance(cls, await binding.get(resolveKeys(cls, path.keys), options));
@@ -90,7 +102,7 @@ class Session implements CimOperations {
     options: CallOptions = {},
   ): AsyncIterable<CimInstance> {
     const path = { namespace, className, keys: new Map() };
-    const { binding, cls } = await this.#call('EnumerateInstances', path, async () =>
+    const { binding, cls } = await this.#call('EnumerateInstances', path, this.#toInstances('read', path), async () =>
       this.#enumerable(namespace, className),
     );
     const source = this.#guarded('EnumerateInstances', path, binding.enumerate?.(options));
@@ -99,7 +111,8 @@ class Session implements CimOperations {
 
   async *executeQuery(namespace: string, query: string, options: CallOptions = {}): AsyncIterable<CimInstance> {
     const path = { namespace, className: query, keys: new Map() };
-    const { binding, cls, parsed } = await this.#call('ExecuteQuery', path, async () => {
+    const toQueried = () => instanceRight(this.#schema.findClass(namespace, parseWql(query).className), 'read');
+    const { binding, cls, parsed } = await this.#call('ExecuteQuery', path, toQueried, async () => {
       if (!this.#schema.hasNamespace(namespace))
         throw new CarmineError('cim/invalid-namespace', { context: { namespace } });
       const parsed = parseWql(query);
@@ -127,7 +140,7 @@ class Session implements CimOperations {
     changes: ReadonlyMap<string, CimValue>,
     options: CallOptions = {},
   ): Promise<CimInstance> {
-    return this.#call('ModifyInstance', path, async () => {
+    return this.#call('ModifyInstance', path, this.#toInstances('operate', path), async () => {
       const { binding, cls } = this.#find(path.namespace, path.className);
       if (binding.modify === undefined || binding.get === undefined) throw notSupported('Put', cls);
       const keys = resolveKeys(cls, path.keys);
@@ -137,7 +150,7 @@ class Session implements CimOperations {
   }
 
   deleteInstance(path: ObjectPath, options: CallOptions = {}): Promise<void> {
-    return this.#call('DeleteInstance', path, async () => {
+    return this.#call('DeleteInstance', path, this.#toInstances('delete', path), async () => {
       const { binding, cls } = this.#find(path.namespace, path.className);
       if (binding.delete === undefined) throw notSupported('Delete', cls);
       await binding.delete(resolveKeys(cls, path.keys), options);
@@ -153,6 +166,7 @@ class Session implements CimOperations {
     return this.#call(
       methodName,
       path,
+      () => methodRight(this.#schema.findClass(path.namespace, path.className), methodName),
       async () => {
         const { binding, cls } = this.#find(path.namespace, path.className);
         const method = findByName(cls.methods, methodName);
@@ -175,17 +189,22 @@ class Session implements CimOperations {
     );
   }
 
-  /** The one place where a caller is checked: before the class is looked up, whatever is asked. */
+  /**
+   * The one place where a caller is checked: before anything is looked up for him, whatever is asked. `right` is what a role
+   * must have; it reads the schema (and the query), never a provider, and only for those who hold a role.
+   */
   async #call<T>(
     action: string,
     path: ObjectPath,
+    right: () => Right | undefined,
     work: () => Promise<T>,
     resultOf: (done: T) => number = () => 0,
   ): Promise<T> {
-    if (!isAdministrator(this.#token)) {
-      const denied = new CarmineError('auth/access-denied');
-      this.#record(action, path, 'denied', denied.hresult);
-      throw denied;
+    const refusal = isAdministrator(this.#token) ? undefined : this.#refusal(right);
+    if (refusal !== undefined) {
+      const outcome = refusal.code === 'auth/access-denied' ? 'denied' : 'failed';
+      this.#record(action, path, outcome, refusal.hresult);
+      throw refusal;
     }
     try {
       const done = await work();
@@ -196,6 +215,22 @@ class Session implements CimOperations {
       this.#record(action, path, 'failed', error.hresult);
       throw error;
     }
+  }
+
+  /** Why somebody who is no administrator may not make this call; undefined: one of his roles lets him. */
+  #refusal(right: () => Right | undefined): CarmineError | undefined {
+    const held = heldRoles(this.#token, this.#rolesOf);
+    if (held.length === 0) return new CarmineError('auth/access-denied');
+    try {
+      return rolesPermit(held, right()) ? undefined : new CarmineError('auth/access-denied');
+    } catch (thrown) {
+      // A query that cannot be read asks for nothing that could be denied.
+      return toCimError(thrown);
+    }
+  }
+
+  #toInstances(action: 'read' | 'operate' | 'delete', path: ObjectPath): () => Right | undefined {
+    return () => instanceRight(this.#schema.findClass(path.namespace, path.className), action);
   }
 
   /** Failures of a provider while it is being read, as CIM errors. */

@@ -32,6 +32,15 @@ export { writeMof } from './mof.ts';
 export { formatObjectPath, parseObjectPath, resolveKeys } from './object-path.ts';
 export { createProxy, type MachineProxy } from './proxy.ts';
 export {
+  type Right,
+  type Role,
+  type RolesOf,
+  roles,
+  roleTable,
+  type SecuredAction,
+  type SecuredObject,
+} from './roles.ts';
+export {
   CimSchema,
   findByName,
   inParameters,
