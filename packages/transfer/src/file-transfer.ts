@@ -4,8 +4,8 @@ import { checkLocalPath } from './destination-path.ts';
 import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
 import { JournalFile } from './journal-file.ts';
-import type { PlannerPhase } from './planner-types.ts';
 import type { ReceiverFactory } from './receiver.ts';
+import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 import { type RunOptions, type RunPlatform, runTransfer, type TransferRun } from './transfer-run.ts';
 
 /** What a transfer stands on. */
@@ -29,20 +29,6 @@ export interface FileTransferOptions extends RunOptions {
   readonly receivers: ReceiverFactory;
   /** Called when something in `progress` changed; must not throw. */
   readonly onProgress?: (() => void) | undefined;
-}
-
-export interface TransferProgress {
-  readonly phase: PlannerPhase;
-  /** Bytes; undefined until the server told. */
-  readonly length: number | undefined;
-  /** Bytes that are durable and journalled. */
-  readonly transferred: number;
-}
-
-export interface TransferResult {
-  readonly length: number;
-  /** Of the file on the disk; undefined when nobody asked and the server did not tell. */
-  readonly sha256: string | undefined;
 }
 
 /** One file on its way from a URL to its temporary file and at last to its name. Used by one caller at a time. */

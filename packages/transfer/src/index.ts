@@ -8,8 +8,6 @@ export {
   type FileTransfer,
   type FileTransferOptions,
   type TransferPlatform,
-  type TransferProgress,
-  type TransferResult,
   temporaryName,
 } from './file-transfer.ts';
 export type { Headers, ResponseHead } from './headers.ts';
@@ -18,3 +16,4 @@ export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 export type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from './receiver.ts';
 export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';
+export type { TransferProgress, TransferResult } from './transfer-progress.ts';

@@ -1,7 +1,6 @@
 import { CarmineError } from '@carmine/errors';
 import type { DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
-import type { TransferProgress, TransferResult } from './file-transfer.ts';
 import type { JournalState } from './journal.ts';
 import type { JournalFile } from './journal-file.ts';
 import { createPlanner } from './planner.ts';
@@ -9,6 +8,7 @@ import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions } from './pl
 import type { Receiver, ReceiverExchange, ReceiverFactory } from './receiver.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import type { Source } from './source.ts';
+import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 
 /** What a run needs besides its file. */
 export interface RunPlatform {

@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
-import {
-  createFileTransfer,
-  type FileTransferOptions,
-  type TransferProgress,
-  type TransferResult,
-  temporaryName,
-} from '../file-transfer.ts';
+import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
+import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
 import { nodePlatform } from './platform.ts';
 import type { UndiciReceiverOptions } from './undici-connection.ts';
 import { createUndiciReceiverFactory } from './undici-receiver.ts';

@@ -3,7 +3,7 @@ import { CarmineError, isCarmineError } from '@carmine/errors';
 import { actions, namespaces } from '../protocol/names.ts';
 import { trimmedText, type XmlElement } from '../xml/element.ts';
 import { XmlWriter } from '../xml/writer.ts';
-import type { Ask } from './operations.ts';
+import type { Ask } from './ask.ts';
 
 /**
  * Runs an enumeration to its end, one batch after the other (DSP0226 section 8). A server that has nothing yet says so

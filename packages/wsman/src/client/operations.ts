@@ -28,22 +28,11 @@ import { parseResourceUri, type ResourceUri, wmiUri } from '../protocol/resource
 import type { XmlElement } from '../xml/element.ts';
 import { encodeText } from '../xml/encoding.ts';
 import { XmlWriter } from '../xml/writer.ts';
+import type { Ask } from './ask.ts';
 import { enumerateItems } from './enumerate.ts';
 import { readResponse } from './read-response.ts';
 import type { IdentifyResult, WsmanOperations, WsmanOperationsOptions } from './types.ts';
 import { writeIdentifyRequest, writeRequest } from './write-request.ts';
-
-/** One message of the client: what is asked of which resource. */
-interface Message {
-  readonly action: string;
-  readonly resourceUri: string;
-  readonly selectors?: Iterable<readonly [string, CimValue]> | undefined;
-  readonly body: string;
-  readonly idempotent: boolean;
-}
-
-/** Sends a message and returns the child of the answer's body. */
-export type Ask = (message: Message, options: CallOptions | undefined) => Promise<XmlElement | undefined>;
 
 /** The CIM calls of a machine behind `exchange`. Knows nothing of HTTP but status codes. */
 export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOperations {
