@@ -1,3 +1,4 @@
+import type { Role } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
 import { getStaticTOMLValue, parseTOML } from 'toml-eslint-parser';
 import { isLoopback, type ListenAddress } from './address.ts';
@@ -11,6 +12,7 @@ import {
   textValue,
   type ValueReader,
 } from './configuration-schema.ts';
+import { type Entries, freeTables, type Refuse, readAccounts, readRoles } from './configuration-tables.ts';
 
 export type AgentRole = 'server' | 'client';
 const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
@@ -27,6 +29,8 @@ export interface AgentConfiguration {
     readonly auth: readonly ManagementScheme[];
     readonly channelBinding: ChannelBindingPolicy;
     readonly tls: { readonly cert: string; readonly key: string } | undefined;
+    /** Group to what its members may do without being administrators. */
+    readonly roles: ReadonlyMap<string, Role>;
   };
   readonly server: {
     readonly bind: readonly string[];
@@ -73,11 +77,8 @@ const schema = {
 type Key = keyof typeof schema;
 type Value<K extends Key> = (typeof schema)[K] extends ValueReader<infer T> ? T : never;
 
-/** Tables whose keys are free names with text values. */
-const freeTables = ['client.accounts'] as const;
-
 /** Tables that may stand in the file of either role. */
-const tables = ['management', 'management.tls', 'server', 'client', 'client.accounts', 'metrics'];
+const tables = ['management', 'management.tls', 'server', 'client', 'metrics', ...freeTables];
 
 export interface ConfigurationSources {
   readonly role: AgentRole;
@@ -94,7 +95,7 @@ export interface ConfigurationSources {
  * names file, line and key.
  */
 export function parseConfiguration(sources: ConfigurationSources): AgentConfiguration {
-  const entries = new Map<string, { value: unknown; line: number | undefined }>();
+  const entries = new Map<string, { readonly value: unknown; readonly line: number | undefined }>() satisfies Entries;
   for (const [key, value, line] of readToml(sources)) {
     const known = Object.hasOwn(schema, key) || freeTables.some((table) => key.startsWith(`${table}.`));
     if (!known) throw new CarmineError('configuration/unknown-key', { context: { file: sources.file, line, key } });
@@ -114,7 +115,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
     if ('reason' in done) throw invalid(sources, key, entry.line, done.reason);
     return done.value as Value<K>;
   };
-  const refuse = (key: Key, reason: string): never => {
+  const refuse: Refuse = (key, reason) => {
     throw invalid(sources, key, entries.get(key)?.line, reason);
   };
 
@@ -152,6 +153,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       auth: read('management.auth') ?? ['kerberos', 'ntlm'],
       channelBinding: read('management.channel_binding') ?? 'required',
       tls: cert === undefined || key === undefined ? undefined : { cert, key },
+      roles: readRoles(entries, refuse),
     },
     server: {
       bind: read('server.bind') ?? ['127.0.0.1'],
@@ -164,7 +166,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
     client: {
       roots: roots.client,
       trust: read('client.trust') ?? [],
-      accounts: readAccounts(sources, entries),
+      accounts: readAccounts(entries, refuse),
       checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
       connections: read('client.connections') ?? 4,
     },
@@ -192,23 +194,6 @@ export function configurationWarnings(role: AgentRole, configuration: AgentConfi
     warnings.push('server.channel_binding: relaxed: logons may be relayed by a machine in the middle');
   if (role === 'client' && client.roots.length === 0) warnings.push('client.roots is empty: no job can be created');
   return warnings;
-}
-
-function readAccounts(
-  sources: ConfigurationSources,
-  entries: ReadonlyMap<string, { value: unknown; line: number | undefined }>,
-): ReadonlyMap<string, string> {
-  const accounts = new Map<string, string>();
-  for (const [key, { value, line }] of entries) {
-    if (!key.startsWith('client.accounts.')) continue;
-    const name = key.slice('client.accounts.'.length);
-    if (!['LocalSystem', 'LocalService', 'NetworkService'].includes(name)) {
-      throw invalid(sources, key, line, 'the service accounts are LocalSystem, LocalService and NetworkService');
-    }
-    if (typeof value !== 'string' || value === '') throw invalid(sources, key, line, 'expected the name of a user');
-    accounts.set(name, value);
-  }
-  return accounts;
 }
 
 /** Dotted keys, values and lines of a TOML text. */
@@ -243,8 +228,11 @@ function* flatten(
     for (const inner of entry.value.body) yield* flatten(file, path, inner);
     return;
   }
-  // A dot within a quoted key is not the dot between two keys.
-  if (path.some((key) => key.includes('.'))) throw unknownKey(file, path, line);
+  // A dot within a quoted key is not the dot between two keys; the free names of a table may have some.
+  const table = freeTables.find((name) => path.length > 2 && name === path.slice(0, 2).join('.'));
+  const names = table === undefined ? path : path.slice(0, 2);
+  if (names.some((key) => key.includes('.')) || (table !== undefined && path.length > 3))
+    throw unknownKey(file, path, line);
   yield [path.join('.'), getStaticTOMLValue(entry.value), line];
 }
 

@@ -20,6 +20,11 @@ auth = ["ntlm"]                # "basic" works over https only
 # [management.tls]
 # cert = "/etc/carmine/management.pem"
 # key  = "/etc/carmine/management.key"
+
+# Group -> what its members may do without being administrators: "reader", "operator" (and steer jobs that exist) or
+# "publisher" (and say what is published). Without entries only members of Administrators manage.
+# [management.roles]
+# Helpdesk = "reader"
 `;
   const server = `
 [server]

@@ -114,6 +114,21 @@ describe('check', () => {
     expect((await run(['check', '--config', config])).stdout).toContain('warning: server.roots is empty');
   });
 
+  it('shows roles, when there are some', async () => {
+    const { config } = await initialised();
+    expect((await run(['check', '--config', config])).stdout).not.toContain('role ');
+    writeFileSync(config, `${readFileSync(config, 'utf8')}\n[management.roles]\nHelpdesk = "reader"\n`);
+    expect((await run(['check', '--config', config])).stdout).toContain('\nrole                   Helpdesk: reader\n');
+    const { stdout } = await run(['check', '--config', config, '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ roles: { Helpdesk: 'reader' } });
+    writeFileSync(config, `${readFileSync(config, 'utf8')}Web = "owner"\n`);
+    const { result, stderr } = await run(['check', '--config', config]);
+    expect([result, stderr]).toEqual([
+      2,
+      expect.stringMatching(/:\d+: management\.roles\.Web: expected one of "reader", "operator", "publisher"\n$/),
+    ]);
+  });
+
   it('takes --config from the environment, and --state-dir over the file', async () => {
     const { config, folder } = await initialised();
     const { stdout } = await run(['check', '--state-dir', join(folder, 'other'), '--json'], {

@@ -144,6 +144,50 @@ describe('startAgent', () => {
     expect(denied).toMatchObject([{ who: expect.stringMatching(/\\user$/) }]);
   });
 
+  it('lets the members of a group do what their role allows, and writes down both', async () => {
+    const suspended: string[] = [];
+    const jobs = only<JobProvider>({
+      async *listJobs() {
+        yield job;
+      },
+      getJob: async () => job,
+      setJobState: async (_id, action) => {
+        suspended.push(action);
+        return 0;
+      },
+    });
+    const { agent, log, stateDir } = await start({
+      toml: 'management.roles = { Helpdesk = "reader", Operators = "operator", admin = "operator" }',
+      service: fakeService({ providers: { jobs } }).service,
+    });
+    expect(log.lines).toContain('warn management.roles: there is no group "Helpdesk" yet: nobody has its role');
+    const url = `wsman://${agent.ready.wsman.http}`;
+    addAccounts(stateDir);
+    const accounts = openAccountDatabase({ stateDir, hostName: 'HOST' });
+    // Made while the agent runs, roles count at once.
+    accounts.add('reader', 'reader pass', ['helpdesk']);
+    accounts.add('ops', 'ops pass', ['Operators']);
+    const reader = client(url, 'reader', 'reader pass');
+    const ops = client(url, 'ops', 'ops pass');
+    const refused = { code: 'auth/access-denied' };
+    expect(await listJobs(reader)).toEqual(['a job']);
+    await expect(reader.jobs.setJobState(job.jobId, 'suspend')).rejects.toMatchObject(refused);
+    await expect(reader.accounts.lookUpAccount('user')).rejects.toMatchObject(refused);
+    expect(await ops.jobs.setJobState(job.jobId, 'suspend')).toBe(0);
+    const credentials = { target: 'server', scheme: 'basic', userName: 'u', password: 'p' } as const;
+    await expect(ops.jobs.setCredentials(job.jobId, credentials)).rejects.toMatchObject(refused);
+    expect(suspended).toEqual(['suspend']);
+    // Who is in no such group is as far as before.
+    await expect(listJobs(client(url, 'user', 'battery staple'))).rejects.toMatchObject(refused);
+    const denied = audited(stateDir).filter(({ outcome }) => outcome === 'denied');
+    expect(denied.map(({ who, action }) => [who.split('\\')[1], action])).toEqual([
+      ['reader', 'SetJobState'],
+      ['reader', 'ExecuteQuery'],
+      ['ops', 'SetCredentials'],
+      ['user', 'Any'],
+    ]);
+  });
+
   it('says where it listens, starts the service first and stops it last', async () => {
     const { service, events } = fakeService();
     const { agent, log, stateDir } = await start({ service, toml: 'metrics.http = "127.0.0.1:0"' });

@@ -45,6 +45,17 @@ describe('every key', () => {
     ],
     ['management.auth = []', (c) => c.management.auth, []],
     ['management.channel_binding = "relaxed"', (c) => c.management.channelBinding, 'relaxed'],
+    [
+      '[management.roles]\nHelpdesk = "reader"\n"Ops on call" = "operator"\n"web.example" = "publisher"',
+      (c) => [...c.management.roles],
+      [
+        ['Helpdesk', 'reader'],
+        ['Ops on call', 'operator'],
+        ['web.example', 'publisher'],
+      ],
+    ],
+    ['management.roles."a.b" = "reader"', (c) => [...c.management.roles], [['a.b', 'reader']]],
+    ['management.roles = {}', (c) => [...c.management.roles], []],
     ['server.bind = ["0.0.0.0", "::"]', (c) => c.server.bind, ['0.0.0.0', '::']],
     ['server.roots = ["/srv", "/images"]', (c) => c.server.roots, ['/srv', '/images']],
     ['server.require_tls = true', (c) => c.server.requireTls, true],
@@ -72,6 +83,7 @@ describe('every key', () => {
         auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
         tls: undefined,
+        roles: new Map(),
       },
       server: {
         bind: ['127.0.0.1'],
@@ -133,6 +145,21 @@ describe('every key', () => {
     ],
     ['client.accounts.LocalSystem = ""', 'client.accounts.LocalSystem', 'expected the name of a user'],
     ['client.accounts.LocalSystem = 0', 'client.accounts.LocalSystem', 'expected the name of a user'],
+    [
+      'management.roles.Helpdesk = "admin"',
+      'management.roles.Helpdesk',
+      'expected one of "reader", "operator", "publisher"',
+    ],
+    [
+      'management.roles.Helpdesk = ["reader"]',
+      'management.roles.Helpdesk',
+      'expected one of "reader", "operator", "publisher"',
+    ],
+    [
+      'management.roles.administrators = "reader"',
+      'management.roles.administrators',
+      'Administrators may do everything and need no role',
+    ],
     ['client.checkpoint_bytes = 65535', 'client.checkpoint_bytes', 'expected an integer from 65536 to 1073741824'],
     ['client.checkpoint_bytes = 1073741825', 'client.checkpoint_bytes', 'expected an integer from 65536 to 1073741824'],
     ['client.connections = 0', 'client.connections', 'expected an integer from 1 to 64'],
@@ -182,6 +209,14 @@ describe('unknown keys', () => {
     // a quoted dot separates nothing
     ['"server.anonymous" = true', 'server.anonymous', 4],
     ['["client.accounts"]\nNetworkService = "u"', 'client.accounts', 4],
+    ['"client.accounts".NetworkService = "u"', 'client.accounts.NetworkService', 4],
+    ['management."roles.Helpdesk" = "reader"', 'management.roles.Helpdesk', 4],
+    ['"management.roles".Helpdesk = "reader"', 'management.roles.Helpdesk', 4],
+    ['["management.roles"]\nHelpdesk = "reader"', 'management.roles', 4],
+    ['management.roles.a.b = "reader"', 'management.roles.a.b', 4],
+    ['management.roles.a = {}', 'management.roles.a', 4],
+    ['management.roles = "reader"', 'management.roles', 4],
+    ['[management.roles.Helpdesk]', 'management.roles.Helpdesk', 4],
   ])('%j', (text, key, line) => {
     const error = failure(() => parse(base + text));
     expect(error).toMatchObject({
@@ -308,6 +343,7 @@ describe('what init writes', () => {
     expect(configuration.server).toMatchObject({ bind: ['127.0.0.1'], roots: [], anonymous: false });
     expect(configuration.client.roots).toEqual([]);
     expect(configuration.metrics.http).toBeUndefined();
+    expect(configuration.management.roles).toEqual(new Map());
     expect(configurationWarnings(role, configuration)).toEqual([
       role === 'server'
         ? 'server.roots is empty: nothing can be published'
@@ -326,6 +362,7 @@ describe('what init writes', () => {
     });
     expect(configuration.metrics.http).toEqual({ host: '127.0.0.1', port: 9464 });
     expect(configuration.management.channelBinding).toBe('relaxed');
+    expect([...configuration.management.roles]).toEqual([['Helpdesk', 'reader']]);
     if (role === 'client') expect([...configuration.client.accounts]).toEqual([['NetworkService', 'carmine']]);
   });
 });

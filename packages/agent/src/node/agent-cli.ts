@@ -140,6 +140,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       program.role === 'server'
         ? { management: management.channelBinding, urlGroups: server.channelBinding }
         : { management: management.channelBinding },
+    roles: Object.fromEntries(management.roles),
     roots: program.role === 'server' ? server.roots : client.roots,
     warnings: configurationWarnings(program.role, configuration),
   };
@@ -153,6 +154,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       `metrics                ${listen.metrics ?? 'off'}`,
       `authentication         ${report.auth.join(', ')}`,
       `channel binding        ${management.channelBinding}${program.role === 'server' ? `; URL groups ${server.channelBinding}` : ''}`,
+      ...[...management.roles].map(([group, role]) => `role                   ${group}: ${role}`),
       `roots                  ${report.roots.join(', ') || 'none'}`,
       ...report.warnings.map((warning) => `warning: ${warning}`),
     ];
@@ -368,5 +370,6 @@ function help(name: string): string {
   ${name} certificate list --config FILE [--json]
   ${name} audit verify --config FILE [--json]       check that nobody changed the audit
 
-Members of the group Administrators may manage; other accounts may only fetch what a URL's SDDL allows them.`;
+Members of the group Administrators may manage, and of other groups as far as [management.roles] says; all other accounts may only
+fetch what a URL's SDDL allows them.`;
 }

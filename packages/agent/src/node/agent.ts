@@ -12,6 +12,7 @@ import { makeStateFolder } from './files.ts';
 import type { Log } from './log.ts';
 import { netbiosName, openManagement } from './management.ts';
 import { CallCounter, type MetricsSource, serveMetrics } from './metrics.ts';
+import { createRoleSource } from './role-source.ts';
 import { lockState } from './state-lock.ts';
 
 /** What an agent of either role does beyond being managed. */
@@ -121,6 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const dispatcher = createDispatcher({
       providers: { ...service.providers, accounts: createAccountDirectory(accounts, hostName) },
       audit: record,
+      rolesOf: createRoleSource(configuration.management.roles, accounts, log),
     });
     const onDenied = (token: Token) =>
       record({ token, action: 'Any', object: '', outcome: 'denied', result: 0x8004_1003 });

@@ -18,4 +18,5 @@ export { createLog, type Log } from './log.ts';
 export { type Management, type ManagementOptions, netbiosName, openManagement } from './management.ts';
 export { CallCounter, type MetricsServer, type MetricsSource, serveMetrics } from './metrics.ts';
 export { type PasswordSource, readPassword } from './password.ts';
+export { createRoleSource } from './role-source.ts';
 export { lockState, type StateLock } from './state-lock.ts';
