@@ -29,7 +29,10 @@ export function decodePac(pac: Uint8Array): readonly PacBuffer[] {
   });
 }
 
-/** The only buffer of a type; undefined when there is none. */
+/**
+ * The only buffer of a type; undefined when there is none. DEVIATION: [MS-PAC] 2.4 has further ones of a type ignored; here they are
+ * refused, as nobody makes them but who wants two readers to disagree.
+ */
 export function findBuffer(buffers: readonly PacBuffer[], type: number): PacBuffer | undefined {
   const found = buffers.filter((buffer) => buffer.type === type);
   if (found.length > 1) throw kerberosPolicy('the PAC has two buffers of one type');
