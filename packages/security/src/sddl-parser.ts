@@ -58,7 +58,7 @@ class SddlParser {
     const seen = new Set<string>();
     while (this.#position < this.#text.length) {
       const start = this.#position;
-      const part = this.#match(/([OGDS]):/iy)?.[1]?.toUpperCase();
+      const part = this.#match(patterns.part)?.charAt(0).toUpperCase();
       if (part === undefined) throw this.#error('O:, G:, D: or S: is expected');
       if (seen.has(part)) throw this.#error(`${part}: is there twice`, start);
       seen.add(part);
@@ -79,7 +79,7 @@ class SddlParser {
     let isNull = false;
     for (;;) {
       const start = this.#position;
-      const letters = this.#match(/NO_ACCESS_CONTROL|AR|AI|P/iy)?.[0]?.toUpperCase();
+      const letters = this.#match(patterns.aclFlag)?.toUpperCase();
       if (letters === undefined) break;
       const flag = aclFlagLetters[list].get(letters) ?? 0;
       if (letters === noAccessControl ? isNull : (flags & flag) !== 0) {
@@ -89,9 +89,14 @@ class SddlParser {
       flags |= flag;
     }
     const aces: Ace[] = [];
+    let size = aclHeaderLength;
     while (this.#text[this.#position] === '(') {
       if (isNull) throw this.#error(`${noAccessControl} leaves no room for ACEs`);
-      aces.push(this.#ace(list));
+      const start = this.#position;
+      const ace = this.#ace(list);
+      size += aceLength(ace);
+      if (size > maxAclLength) throw this.#error(`the ACL has more than ${maxAclLength} octets`, start);
+      aces.push(ace);
     }
     if (isNull) return { acl: 'null', flags };
     return { acl: { revision: aces.some(({ form }) => form === 'object') ? 4 : 2, aces }, flags };
@@ -100,7 +105,7 @@ class SddlParser {
   #ace(list: List): Ace {
     this.#expect('(');
     const start = this.#position;
-    const letters = this.#match(/[A-Z]*/iy)?.[0]?.toUpperCase() ?? '';
+    const letters = this.#match(patterns.word)?.toUpperCase() ?? '';
     const type = aceTypeLetters.find((entry) => entry.letters === letters);
     if (type === undefined) throw this.#error(`ACE type "${letters}" is not supported`, start);
     if (type.list !== list) throw this.#error(`ACE type ${letters} does not belong into ${list}:`, start);
@@ -123,8 +128,8 @@ class SddlParser {
   }
 
   #rights(own: ReadonlyMap<string, number> | undefined): number {
-    const hex = this.#match(/0x([0-9a-f]{1,8})/iy)?.[1];
-    if (hex !== undefined) return Number.parseInt(hex, 16);
+    const hex = this.#match(patterns.hex);
+    if (hex !== undefined) return Number.parseInt(hex.slice(2), 16);
     return this.#letterPairs(own ?? allRights, 'right');
   }
 
@@ -132,7 +137,7 @@ class SddlParser {
     let value = 0;
     for (;;) {
       const start = this.#position;
-      const pair = this.#match(/[A-Z]{2}/iy)?.[0]?.toUpperCase();
+      const pair = this.#match(patterns.pair)?.toUpperCase();
       if (pair === undefined) return value >>> 0;
       const bits = table.get(pair);
       if (bits === undefined) throw this.#error(`unknown ${what} ${pair}`, start);
@@ -142,17 +147,17 @@ class SddlParser {
 
   #guid(form: 'basic' | 'object'): string | undefined {
     const start = this.#position;
-    const guid = this.#match(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/iy)?.[0]?.toLowerCase();
+    const guid = this.#match(patterns.guid)?.toLowerCase();
     if (guid !== undefined && form === 'basic') throw this.#error('only object ACEs name a type', start);
     return guid;
   }
 
   #sid(): string {
     const start = this.#position;
-    const sid = this.#match(/S-1-(?:0x[0-9a-f]+|\d+)(?:-\d+)+/iy)?.[0];
+    const sid = this.#match(patterns.sid);
     try {
       if (sid !== undefined) return canonicalSid(sid);
-      const alias = this.#match(/[A-Z]{2}/iy)?.[0]?.toUpperCase();
+      const alias = this.#match(patterns.pair)?.toUpperCase();
       if (alias === undefined) throw this.#error('a SID is expected', start);
       const known = sidAliases.get(alias);
       if (known !== undefined) return known;
@@ -166,12 +171,13 @@ class SddlParser {
     }
   }
 
-  #match(pattern: RegExp): RegExpExecArray | undefined {
-    pattern.lastIndex = this.#position;
-    const found = pattern.exec(this.#text);
-    if (found === null) return undefined;
+  /** What stands here, if it has this form. */
+  #match(pattern: RegExp): string | undefined {
+    const start = this.#position;
+    pattern.lastIndex = start;
+    if (!pattern.test(this.#text)) return undefined;
     this.#position = pattern.lastIndex;
-    return found;
+    return this.#text.slice(start, this.#position);
   }
 
   #expect(character: string): void {
@@ -184,7 +190,29 @@ class SddlParser {
   }
 }
 
+/** Octets of an ACE, [MS-DTYP] 2.4.4: header, mask, flags and types of an object ACE, SID. */
+function aceLength(ace: Ace): number {
+  if (ace.form === 'unknown') return 4 + ace.data.length;
+  // S-1-5-32-544 has an authority and two sub-authorities.
+  const sid = 8 + 4 * (ace.sid.split('-').length - 3);
+  if (ace.form === 'basic') return 8 + sid;
+  return 12 + (ace.objectType === undefined ? 0 : 16) + (ace.inheritedObjectType === undefined ? 0 : 16) + sid;
+}
+
+const patterns = {
+  part: /[OGDS]:/iy,
+  aclFlag: /NO_ACCESS_CONTROL|AR|AI|P/iy,
+  word: /[A-Z]*/iy,
+  pair: /[A-Z]{2}/iy,
+  hex: /0x[0-9a-f]{1,8}/iy,
+  guid: /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/iy,
+  sid: /S-1-(?:0x[0-9a-f]+|\d+)(?:-\d+)+/iy,
+} as const;
+
 const allRights: ReadonlyMap<string, number> = new Map([...singleRights, ...compoundRights]);
 
-/** An ACL holds at most 64 KiB; no text of one is longer than this. */
+/** AclSize has 16 bits, [MS-DTYP] 2.4.5. */
+const maxAclLength = 0xffff;
+const aclHeaderLength = 8;
+/** No text of two such lists needs to be longer than this. */
 const maxLength = 0x4_0000;

@@ -1,7 +1,14 @@
 import { isCarmineError } from '@carmine/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { controlFlags, fileGenericRead, formatSddl, parseSddl, type SecurityDescriptor } from '../src/index.ts';
+import {
+  controlFlags,
+  encodeSecurityDescriptor,
+  fileGenericRead,
+  formatSddl,
+  parseSddl,
+  type SecurityDescriptor,
+} from '../src/index.ts';
 import { describable } from './arbitraries.ts';
 
 describe('parseSddl', () => {
@@ -139,6 +146,21 @@ describe('not SDDL, with the position that is wrong', () => {
 
   test('text longer than any descriptor', () => {
     expect(() => parseSddl('D:(A;;FR;;;WD)'.repeat(20_000))).toThrow(/too long/);
+  });
+
+  // Found by fuzzing: such a list was read, and then could not be written.
+  test.each([
+    ['(A;;FR;;;WD)', 20],
+    ['(D;OICI;0x1;;;S-1-5-21-1-2-3-1001)', 36],
+    ['(OA;;RP;bf967aba-0de6-11d0-a285-00aa003049e2;00000000-0000-0000-0000-000000000001;AU)', 56],
+    ['(A;;FR;;;S-1-0x123456789abc-1-2-3)', 28],
+  ])('as many of %s as fit into 64 KiB, and no more', (ace, size) => {
+    const fitting = Math.floor((0xffff - 8) / size);
+    const octets = encodeSecurityDescriptor(parseSddl(`D:${ace.repeat(fitting)}`));
+    expect(octets.length).toBe(20 + 8 + size * fitting);
+    expect(() => parseSddl(`D:${ace.repeat(fitting + 1)}`)).toThrow(
+      `the ACL has more than 65535 octets at character ${3 + ace.length * fitting}`,
+    );
   });
 });
 
