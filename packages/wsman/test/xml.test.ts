@@ -65,7 +65,7 @@ describe('parsing', () => {
     [`${'<a>'.repeat(49)}${'</a>'.repeat(49)}`, 'wire/limit'],
     [`<${'a'.repeat(257)}/>`, 'wire/limit'],
     [`<a ${Array.from({ length: 65 }, (_, i) => `b${i}=""`).join(' ')}/>`, 'wire/limit'],
-    [`<a>${'<b/>'.repeat(20_001)}</a>`, 'wire/limit'],
+    [`<a>${'<b/>'.repeat(requestLimits.nodes)}</a>`, 'wire/limit'],
     [`<a>${'x'.repeat(131_073)}</a>`, 'wire/limit'],
     [`<a b="${'x'.repeat(131_073)}"/>`, 'wire/limit'],
     [`<a><!--${'x'.repeat(131_073)}--></a>`, 'wire/limit'],
