@@ -1,5 +1,6 @@
-import { ntlmInitiatorMechanism, type SpnegoMechanism } from '@carmine/auth';
+import { ntlmInitiatorMechanism, type SecurityContext, type SpnegoMechanism } from '@carmine/auth';
 import { systemEnvironment } from '@carmine/auth/node';
+import { isCarmineError } from '@carmine/errors';
 import type { SeededRandom } from '@carmine/testkit';
 import { concatBytes } from '@carmine/wire';
 import { admin, type Door, reader } from './doors.ts';
@@ -13,7 +14,7 @@ import {
   withoutListMic,
   withoutMic,
 } from './forge.ts';
-import type { LineAnswer } from './line.ts';
+import type { LineAnswer, LineRequest } from './line.ts';
 import type { Logon, LogonOptions, Scene, Tampering } from './scene.ts';
 
 /** One way to break authentication. Returns the answers to everything that must be refused. */
@@ -69,8 +70,19 @@ function forged(kind: ForgedKind, name: string, at?: Attack['at']): Attack {
 
 async function afterwards(scene: Scene, { line, context }: Logon): Promise<readonly LineAnswer[]> {
   const answers = [await line.ask(scene.bare())];
-  if (sealing(scene.door) && context.complete) answers.push(await line.ask(scene.sealed(context)));
+  const message = sealing(scene.door) && context.complete ? sealedIfAgreed(scene, context) : undefined;
+  if (message !== undefined) answers.push(await line.ask(message));
   return answers;
+}
+
+/** Undefined when somebody took the flag for sealing away: then our own client does not seal. */
+function sealedIfAgreed(scene: Scene, context: SecurityContext): LineRequest | undefined {
+  try {
+    return scene.sealed(context);
+  } catch (error) {
+    if (isCarmineError(error, 'auth/policy')) return undefined;
+    throw error;
+  }
 }
 
 /** With a connection that administrator has, and one action done. */

@@ -1,7 +1,7 @@
 import { isCarmineError } from '@carmine/errors';
 import { SeededRandom } from '@carmine/testkit';
 import { inputSeed, mutate } from './mutate.ts';
-import type { FuzzSeed, FuzzTarget } from './target.ts';
+import type { FuzzCheck, FuzzSeed, FuzzTarget } from './target.ts';
 
 /** What must hold for each input. */
 export const fuzzLimits = { milliseconds: 20, memory: 8 * 1024 * 1024 } as const;
@@ -51,27 +51,29 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzRun> {
   let memory = { octets: 0, index: -1, parser: '' };
 
   for (const { name, input, feed } of seeds) {
-    const thrown = await outcome(feed, input);
-    if (thrown !== undefined)
-      failures.push({ index: -1, parser: name, reason: `valid input: ${thrown.reason}`, input });
+    const reason = (await outcome(feed, input)) ?? outcomeOf(await feed(input));
+    if (reason !== undefined) failures.push({ index: -1, parser: name, reason: `valid input: ${reason}`, input });
   }
   let index = 0;
   for (; index < count && failures.length < maximumFailures; index++) {
     const random = new SeededRandom(inputSeed(seed, index));
-    const { name, input: valid, feed } = random.pick(seeds);
-    const input = mutate(valid, random, material);
+    const { name, input: valid, feed, maximum: own } = random.pick(seeds);
+    const input = mutate(valid, random, own === undefined ? material : { ...material, maximum: own });
     before?.(index, input);
 
     const started = performance.now();
     let thrown: unknown;
+    let check: FuzzCheck;
     try {
-      const pending = feed(input);
-      if (pending !== undefined) await pending;
+      const returned = feed(input);
+      check = returned instanceof Promise ? await returned : returned;
       accepted++;
     } catch (error) {
       thrown = error;
     }
     const milliseconds = performance.now() - started;
+    const broken = thrown === undefined ? outcomeOf(check) : undefined;
+    if (broken !== undefined) failures.push({ index, parser: name, reason: broken, input });
     if (thrown !== undefined) {
       const code = isCarmineError(thrown) ? thrown.code : 'another error';
       errors.set(code, (errors.get(code) ?? 0) + 1);
@@ -100,12 +102,22 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzRun> {
 
 type Feed = FuzzSeed['feed'];
 
-async function outcome(feed: Feed, input: Uint8Array): Promise<{ readonly reason: string } | undefined> {
+/** Why a parser threw; undefined when it did not. */
+async function outcome(feed: Feed, input: Uint8Array): Promise<string | undefined> {
   try {
     await feed(input);
     return undefined;
   } catch (error) {
-    return { reason: describe(error) };
+    return describe(error);
+  }
+}
+
+function outcomeOf(check: FuzzCheck): string | undefined {
+  try {
+    check?.();
+    return undefined;
+  } catch (error) {
+    return describe(error);
   }
 }
 

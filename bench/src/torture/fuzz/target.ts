@@ -4,12 +4,16 @@ import { isCarmineError } from '@carmine/errors';
 export interface FuzzSeed {
   readonly name: string;
   readonly input: Uint8Array;
+  /** Octets of an input, where it is less than for others of the target. */
+  readonly maximum?: number | undefined;
   /**
-   * Hands over one input. Throws what the parser throws; `BrokenPromise` when it returned and should not have, or returned
-   * something wrong.
+   * Hands over one input; this is what is measured. Throws what the parser throws. Returns what else there is to check, if
+   * anything: that throws `BrokenPromise` when the parser returned and should not have, or returned something wrong.
    */
-  feed(input: Uint8Array): undefined | Promise<undefined>;
+  feed(input: Uint8Array): FuzzCheck | Promise<FuzzCheck>;
 }
+
+export type FuzzCheck = undefined | (() => void);
 
 /** One parser, or several of one kind, with valid inputs to start from. */
 export interface FuzzTarget {
@@ -42,3 +46,6 @@ export function textOf(input: Uint8Array): string {
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
+
+/** Octets of the largest token: base64 in a header of 64 KiB, the most that our listeners take. */
+export const largestToken = 49_152;

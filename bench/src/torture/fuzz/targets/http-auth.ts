@@ -51,7 +51,7 @@ export function httpAuthTarget(): FuzzTarget {
   }
   seeds.push(authorization('basic', `Basic ${btoa(`FILES\\${fuzzUser}:P\xc3\xa4ssw0rd`)}`, []));
   const dictionary = ['Negotiate ', 'NTLM ', 'Basic ', 'Digest ', ', ', '="', '\\"', '=', '==', 'qop="auth"', 'realm='];
-  return { seeds, dictionary, maximum: 140_000, documented: remoteOrRefused };
+  return { seeds, dictionary, maximum: 65_536, documented: remoteOrRefused };
 }
 
 function authorization(name: string, header: string, before: readonly string[]): FuzzSeed {

@@ -1,6 +1,6 @@
 import { createNtlmAcceptor, createNtlmInitiator, type MechanismContext } from '@carmine/auth';
 import { equalBytes } from '@carmine/wire';
-import { BrokenPromise, type FuzzSeed, type FuzzTarget, remoteOrRefused } from '../target.ts';
+import { BrokenPromise, type FuzzSeed, type FuzzTarget, largestToken, remoteOrRefused } from '../target.ts';
 import { fuzzAccounts, fuzzEnvironment, fuzzPassword, fuzzUser } from './accounts.ts';
 
 /** NEGOTIATE and AUTHENTICATE at a server, CHALLENGE at a client, and messages behind a finished exchange. */
@@ -54,7 +54,12 @@ export function ntlmTarget(): FuzzTarget {
       },
     },
   ];
-  return { seeds, dictionary: ['NTLMSSP\0', '\x01\0\0\0', '\x03\0\0\0'], maximum: 65_536, documented: remoteOrRefused };
+  return {
+    seeds,
+    dictionary: ['NTLMSSP\0', '\x01\0\0\0', '\x03\0\0\0'],
+    maximum: largestToken,
+    documented: remoteOrRefused,
+  };
 }
 
 function newAcceptor(): MechanismContext {

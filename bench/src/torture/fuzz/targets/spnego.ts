@@ -7,7 +7,8 @@ import {
   type SpnegoInitiator,
   type SpnegoMechanism,
 } from '@carmine/auth';
-import { BrokenPromise, type FuzzSeed, type FuzzTarget, remoteOrRefused } from '../target.ts';
+import { CarmineError } from '@carmine/errors';
+import { BrokenPromise, type FuzzSeed, type FuzzTarget, largestToken, remoteOrRefused } from '../target.ts';
 import { fuzzAccounts, fuzzEnvironment, fuzzPassword, fuzzUser } from './accounts.ts';
 
 /** Both sides at every step, with NTLM as the first choice (one round less) and as the second (with mechListMIC). */
@@ -37,7 +38,7 @@ export function spnegoTarget(): FuzzTarget {
     });
   }
   const dictionary = ['\x06\x06\x2b\x06\x01\x05\x05\x02', 'NTLMSSP\0', '\xa0\x03\x0a\x01\x02', '\x30\x80', '\x60\x82'];
-  return { seeds, dictionary, maximum: 65_536, documented: remoteOrRefused };
+  return { seeds, dictionary, maximum: largestToken, documented: remoteOrRefused };
 }
 
 const ntlm: SpnegoMechanism = ntlmInitiatorMechanism({
@@ -45,7 +46,7 @@ const ntlm: SpnegoMechanism = ntlmInitiatorMechanism({
   environment: fuzzEnvironment,
 });
 
-/** Kerberos as the server sees it: an identifier it does not take, and a token it drops. */
+/** Kerberos as the server sees it: an identifier it does not take, and a token it drops. No token for it is a right one. */
 const other: SpnegoMechanism = {
   oids: ['1.2.840.48018.1.2.2', '1.2.840.113554.1.2.2'],
   recognises: () => false,
@@ -56,9 +57,13 @@ const other: SpnegoMechanism = {
     peer: undefined,
     claimedName: undefined,
     sessionKey: new Uint8Array(0),
-    step: (input) => (input === undefined ? Uint8Array.of(0x6e, 0x00) : notChosen()),
+    step: (input) => (input === undefined ? Uint8Array.of(0x6e, 0x00) : wrongToken()),
   }),
 };
+
+function wrongToken(): never {
+  throw new CarmineError('auth/protocol', { context: { mechanism: 'kerberos', reason: 'not a token' } });
+}
 
 const notChosen = (): never => {
   throw new BrokenPromise('the mechanism that was not chosen was used');

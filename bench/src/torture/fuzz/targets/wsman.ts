@@ -36,8 +36,10 @@ export async function wsmanTarget(): Promise<FuzzTarget> {
       seeds.push({
         name: `wsman answer: ${name}`,
         input: response.body,
+        // Answers may have a megabyte, for those who asked for that much; time and memory are in proportion.
+        maximum: 65_536,
         async feed(input) {
-          await call(clientOf(async () => ({ ...response, body: input })));
+          await call(clientOf(once({ ...response, body: input }))).catch(unlessOver);
           return undefined;
         },
       });
@@ -94,13 +96,24 @@ const calls: readonly (readonly [name: string, call: Call])[] = [
   ['a fault', (client) => client.invokeMethod(path, 'GetError', new Map([['LanguageId', 1033]]))],
 ];
 
+/** There is more to fetch after this answer; that is well. */
+function unlessOver(error: unknown): void {
+  if (!isCarmineError(error, 'wsman/unreachable')) throw error;
+}
+
+/** An answer, and then no more: each input is read once. */
+function once(response: ExchangeResponse): WsmanExchange {
+  let given = false;
+  return async () => {
+    if (given) throw new CarmineError('wsman/unreachable', { context: { target: 'host', reason: 'gone' } });
+    given = true;
+    return response;
+  };
+}
+
 async function all(items: AsyncIterable<CimInstance>): Promise<readonly CimInstance[]> {
   const list: CimInstance[] = [];
-  for await (const item of items) {
-    list.push(item);
-    // An answer that is given again and again never ends; who reads it decides how long.
-    if (list.length === 8) break;
-  }
+  for await (const item of items) list.push(item);
   return list;
 }
 
@@ -116,7 +129,7 @@ function newServer(): WsmanServer {
       uuid: () => `00000000-0000-4000-8000-${(++next).toString(16).padStart(12, '0')}`,
     },
     identity: { vendor: 'Carmine', version: 'fuzz' },
-    limits: { enumerationTimeout: 2000 },
+    limits: { enumerationTimeout: 500 },
   });
 }
 
