@@ -32,7 +32,10 @@ interface Behaviour {
 const kdc = testKdc();
 const tooBig = () =>
   encodeDer(krbError, {
-    ...{ stime: start, susec: 0, errorCode: krbErrors.KRB_ERR_RESPONSE_TOO_BIG, realm },
+    stime: start,
+    susec: 0,
+    errorCode: krbErrors.KRB_ERR_RESPONSE_TOO_BIG,
+    realm,
     sname: { nameType: 2, nameString: ['krbtgt', realm] },
   });
 
@@ -98,7 +101,11 @@ async function listening(behaviour?: Behaviour): Promise<Listening> {
 
 function options(changes: Partial<ObtainServiceTicketOptions>): ObtainServiceTicketOptions {
   return {
-    ...{ principal: 'admin', password: 'Pässw0rd', service: 'HTTP', host: 'files.example', configuration },
+    principal: 'admin',
+    password: 'Pässw0rd',
+    service: 'HTTP',
+    host: 'files.example',
+    configuration,
     environment: testEnvironment(5),
     ...changes,
   };
@@ -177,7 +184,8 @@ describe('what goes wrong', () => {
     const { address } = await listening(behaviour);
     const attempt = obtainGrantingTicket(options({ kdc: [address], timeout: 100 }));
     await expect(attempt).rejects.toMatchObject({
-      ...{ code: 'auth/kdc-unreachable', kind: 'transient' },
+      code: 'auth/kdc-unreachable',
+      kind: 'transient',
       message: expect.stringMatching(message),
     });
   });

@@ -170,7 +170,12 @@ describe('krb5.conf', () => {
     ]);
     const realms = ['a.b.example', 'odd.EXAMPLE', 'other.test', 'www.other.test', 'elsewhere', 'example'];
     expect(realms.map((host) => realmOfHost(configuration, host))).toEqual([
-      ...['CARMINE.TEST', 'OTHER.TEST', 'OTHER.TEST', 'OTHER.TEST', undefined, undefined],
+      'CARMINE.TEST',
+      'OTHER.TEST',
+      'OTHER.TEST',
+      'OTHER.TEST',
+      undefined,
+      undefined,
     ]);
   });
 
@@ -238,7 +243,9 @@ describe('on disk', () => {
     );
     const configuration = readKerberosConfiguration(at('krb5.conf'));
     expect([configuration.defaultRealm, configuration.kdcs.get('R'), configuration.domainRealms.get('x')]).toEqual([
-      ...['R', ['one', 'two'], 'R'],
+      'R',
+      ['one', 'two'],
+      'R',
     ]);
     writeFileSync(at('circle'), `include ${at('circle')}\n`);
     expect(() => readKerberosConfiguration(at('circle'))).toThrow(/too many files/);

@@ -75,7 +75,9 @@ describe('SPNEGO', () => {
   test('names Windows’ number first, then the standard’s, then NTLM', () => {
     const initiator = createSpnegoInitiator({ mechanisms: [kerberosInitiator(), ntlmInitiator()] });
     expect(decodeNegTokenInit(initiator.step()!).mechTypes).toEqual([
-      ...['1.2.840.48018.1.2.2', '1.2.840.113554.1.2.2', '1.3.6.1.4.1.311.2.2.10'],
+      '1.2.840.48018.1.2.2',
+      '1.2.840.113554.1.2.2',
+      '1.3.6.1.4.1.311.2.2.10',
     ]);
   });
 

@@ -141,8 +141,16 @@ const any = Uint8Array.of(0x30, 0);
 const times = { authtime: 1000, starttime: 2000, endtime: 3000, renewTill: 4000 };
 const addresses = [{ addrType: 2, address: Uint8Array.of(127, 0, 0, 1) }];
 const repPart = {
-  ...{ key, nonce: 0x8000_0001, keyExpiration: 9000, flags: 0x8000_0001, ...times, srealm: 'R', sname: name },
-  ...{ lastReq: [{ lrType: 0, lrValue: 0 }], caddr: addresses, encryptedPaData: [] },
+  key,
+  nonce: 0x8000_0001,
+  keyExpiration: 9000,
+  flags: 0x8000_0001,
+  ...times,
+  srealm: 'R',
+  sname: name,
+  lastReq: [{ lrType: 0, lrValue: 0 }],
+  caddr: addresses,
+  encryptedPaData: [],
 };
 const reply = { padata: [], crealm: 'R', cname: name, ticket: any, encPart };
 // biome-ignore lint/suspicious/noExplicitAny: the codecs of the table have a value type each.
@@ -151,8 +159,14 @@ const full: readonly (readonly [DerCodec<any>, unknown])[] = [
   [
     encTicketPart,
     {
-      ...{ flags: 1, key, crealm: 'R', cname: name, transited: { trType: 1, contents: any }, ...times },
-      ...{ caddr: addresses, authorizationData: [{ adType: 1, adData: any }] },
+      flags: 1,
+      key,
+      crealm: 'R',
+      cname: name,
+      transited: { trType: 1, contents: any },
+      ...times,
+      caddr: addresses,
+      authorizationData: [{ adType: 1, adData: any }],
     },
   ],
   [asReq, { padata: [{ padataType: 2, padataValue: any }], reqBody: any }],
@@ -162,8 +176,18 @@ const full: readonly (readonly [DerCodec<any>, unknown])[] = [
   [
     kdcReqBody,
     {
-      ...{ kdcOptions: 1, cname: name, realm: 'R', sname: name, from: 0, till: 1000, rtime: 2000, nonce: 1 },
-      ...{ etype: [18, -128], addresses, encAuthorizationData: encPart, additionalTickets: [any] },
+      kdcOptions: 1,
+      cname: name,
+      realm: 'R',
+      sname: name,
+      from: 0,
+      till: 1000,
+      rtime: 2000,
+      nonce: 1,
+      etype: [18, -128],
+      addresses,
+      encAuthorizationData: encPart,
+      additionalTickets: [any],
     },
   ],
   [encAsRepPart, repPart],
@@ -174,16 +198,31 @@ const full: readonly (readonly [DerCodec<any>, unknown])[] = [
   [
     authenticator,
     {
-      ...{ crealm: 'R', cname: name, cksum: { cksumtype: 0x8003, checksum: any }, cusec: 999_999, ctime: 1000 },
-      ...{ subkey: key, seqNumber: 0xffff_ffff, authorizationData: [] },
+      crealm: 'R',
+      cname: name,
+      cksum: { cksumtype: 0x8003, checksum: any },
+      cusec: 999_999,
+      ctime: 1000,
+      subkey: key,
+      seqNumber: 0xffff_ffff,
+      authorizationData: [],
     },
   ],
   [encApRepPart, { ctime: 1000, cusec: 0, subkey: key, seqNumber: 0 }],
   [
     krbError,
     {
-      ...{ ctime: 1000, cusec: 1, stime: 2000, susec: 2, errorCode: 25, crealm: 'R', cname: name, realm: 'R' },
-      ...{ sname: name, eText: 'NEEDED', eData: any },
+      ctime: 1000,
+      cusec: 1,
+      stime: 2000,
+      susec: 2,
+      errorCode: 25,
+      crealm: 'R',
+      cname: name,
+      realm: 'R',
+      sname: name,
+      eText: 'NEEDED',
+      eData: any,
     },
   ],
   [paDataList, [{ padataType: -1, padataValue: any }]],

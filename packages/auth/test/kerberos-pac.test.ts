@@ -86,7 +86,10 @@ describe('KERB_VALIDATION_INFO', () => {
     ],
   ])('%s', (_, info, userSid, groupSids) => {
     expect(decodeValidationInfo(encodeValidationInfo(info))).toEqual({
-      ...{ effectiveName: 'admin', logonDomainName: 'CARMINE', userSid, groupSids },
+      effectiveName: 'admin',
+      logonDomainName: 'CARMINE',
+      userSid,
+      groupSids,
     });
   });
 

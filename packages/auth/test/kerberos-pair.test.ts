@@ -219,7 +219,7 @@ describe('tampering', () => {
     ['a clock four minutes early', withAuthenticator((a) => ({ ...a, ctime: start - 240_000 })), ''],
     ['a clock six minutes early', withAuthenticator((a) => ({ ...a, ctime: start - 360_000 })), 'auth/policy'],
     ['a clock six minutes late', withAuthenticator((a) => ({ ...a, ctime: start + 360_000 })), 'auth/policy'],
-    ['no checksum', withAuthenticator(({ cksum: _, ...a }) => a), 'auth/policy'],
+    ['no checksum', withAuthenticator((a) => ({ ...a, cksum: undefined })), 'auth/policy'],
     ['another checksum', withAuthenticator((a) => ({ ...a, cksum: { ...a.cksum!, cksumtype: 7 } })), 'auth/policy'],
     [
       'a short checksum',
@@ -231,7 +231,7 @@ describe('tampering', () => {
       withAuthenticator((a) => ({ ...a, subkey: { keytype: 23, keyvalue: random(16) } })),
       'auth/policy',
     ],
-    ['no subkey', withAuthenticator(({ subkey: _, ...a }) => a), ''],
+    ['no subkey', withAuthenticator((a) => ({ ...a, subkey: undefined })), ''],
     ['user to user', (token) => alterRequest(token, { apOptions: 0x4000_0000 }), 'auth/policy'],
     ['another message', (token) => frameToken('ap-rep', readToken(token).message), 'auth/protocol'],
     ['another mechanism', (token) => token.with(5, 0x2b) as Uint8Array, 'auth/protocol'],

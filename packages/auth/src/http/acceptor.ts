@@ -16,9 +16,9 @@ import { decodeBasic, verifyPassword } from './basic.ts';
 import type { HttpAcceptor, HttpAcceptorOptions, HttpAuthOutcome, HttpScheme } from './types.ts';
 
 /**
- * Authentication of one HTTP connection, RFC 9110 section 11, RFC 4559, RFC 7617. Negotiate, Kerberos and NTLM belong to the connection:
- * requests that follow need no header. A new Authorization header drops the old identity before it is looked at, and after
- * a failure there is none. Basic is for one request, and offered and accepted on TLS only.
+ * Authentication of one HTTP connection, RFC 9110 section 11, RFC 4559, RFC 7617. Negotiate, Kerberos and NTLM belong to
+ * the connection: requests that follow need no header. A new Authorization header drops the old identity before it is
+ * looked at, and after a failure there is none. Basic is for one request, and offered and accepted on TLS only.
  */
 export function createHttpAcceptor(options: HttpAcceptorOptions): HttpAcceptor {
   return new HttpAcceptorState(options);

@@ -32,8 +32,8 @@ export interface HttpAcceptorOptions {
   /** See NtlmAcceptorOptions: for connections whose messages are never sealed. */
   readonly authenticationOnly?: boolean | undefined;
   /**
-   * Keys and accounts for Kerberos: makes Negotiate accept it besides NTLM, and the scheme `kerberos` possible. One service for all
-   * connections.
+   * Keys and accounts for Kerberos: makes Negotiate accept it besides NTLM, and the scheme `kerberos` possible. One
+   * service for all connections.
    */
   readonly kerberos?: KerberosService | undefined;
   /** Slows down guessing; none unless given. */
@@ -60,7 +60,7 @@ export interface HttpAcceptor {
 export interface HttpInitiatorOptions {
   /** Without them only Kerberos is possible. */
   readonly credentials?: PasswordCredentials | undefined;
-  /** A ticket for this server (see obtainServiceTicket in ./node): Negotiate then prefers Kerberos, and `kerberos` is possible. */
+  /** A ticket for this server (obtainServiceTicket in ./node): Negotiate prefers Kerberos then, `kerberos` is possible. */
   readonly kerberos?: { readonly ticket: ServiceTicket } | undefined;
   /** Acceptable schemes, most preferred first. */
   readonly schemes: readonly HttpScheme[];

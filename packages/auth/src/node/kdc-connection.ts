@@ -13,9 +13,9 @@ export interface KdcConnectionOptions {
 }
 
 /**
- * Runs an exchange with real KDCs, RFC 4120 section 7.2: each is asked over UDP when the request is small, and over TCP when it
- * is not, when the answer would be too big or when none comes. Throws what the exchange throws, `auth/kdc-unreachable` when no KDC
- * answers, `internal/aborted`.
+ * Runs an exchange with real KDCs, RFC 4120 section 7.2: each is asked over UDP when the request is small, and over TCP
+ * when it is not, when the answer would be too big or when none comes. Throws what the exchange throws,
+ * `auth/kdc-unreachable` when no KDC answers, `internal/aborted`.
  */
 export async function runKdcExchange<Result>(
   exchange: KdcExchange<Result>,

@@ -38,8 +38,8 @@ export interface OpenKeytabOptions {
 }
 
 /**
- * The present entries of a key table, for createKerberosService: the file is looked at before each use and read again when it changed.
- * Throws `configuration/unreadable` when it cannot be used at first.
+ * The present entries of a key table, for createKerberosService: the file is looked at before each use and read again
+ * when it changed. Throws `configuration/unreadable` when it cannot be used at first.
  */
 export function openKeytab(path: string, { report }: OpenKeytabOptions = {}): () => readonly KeytabEntry[] {
   const file = filePath(path);

@@ -19,7 +19,9 @@ export interface ObtainTicketOptions {
   readonly keytab?: string | undefined;
   /** Path of a credential cache. One of password, keytab and ccache is needed. */
   readonly ccache?: string | undefined;
-  /** `host` or `host:port` of the KDCs of the client's realm; else, and for other realms, the configuration names them. */
+  /**
+   * `host` or `host:port` of the KDCs of the client's realm; else, and for other realms, the configuration names them.
+   */
   readonly kdc?: readonly string[] | undefined;
   /** Path of a krb5.conf; KRB5_CONFIG or /etc/krb5.conf unless given. */
   readonly configuration?: string | undefined;
@@ -40,10 +42,10 @@ export interface ObtainServiceTicketOptions extends ObtainTicketOptions {
 }
 
 /**
- * A ticket for a service, for createKerberosInitiator and HttpInitiatorOptions.kerberos. From a cache a ticket for the service itself is
- * taken when it is there and valid for a minute more, else its ticket-granting ticket is used. Throws `auth/failed` for
- * a wrong secret or unknown client, `auth/no-ticket`, `auth/kdc-refused`, `auth/kdc-unreachable`, `internal/aborted`,
- * `configuration/*`, `usage/invalid`.
+ * A ticket for a service, for createKerberosInitiator and HttpInitiatorOptions.kerberos. From a cache a ticket for the
+ * service itself is taken when it is there and valid for a minute more, else its ticket-granting ticket is used. Throws
+ * `auth/failed` for a wrong secret or unknown client, `auth/no-ticket`, `auth/kdc-refused`, `auth/kdc-unreachable`,
+ * `internal/aborted`, `configuration/*`, `usage/invalid`.
  */
 export async function obtainServiceTicket(options: ObtainServiceTicketOptions): Promise<ServiceTicket> {
   const setting = prepare(options);

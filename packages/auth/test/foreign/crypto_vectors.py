@@ -1,4 +1,7 @@
-"""Prints test/golden/kerberos-mit-vectors.json: what MIT's libk5crypto makes of fixed keys and texts. Needs libkrb5-3."""
+"""Prints test/golden/kerberos-mit-vectors.json: what MIT's libk5crypto makes of fixed keys and texts. Needs libkrb5-3.
+
+rc4-hmac needs a KRB5_CONFIG with `[libdefaults] allow_weak_crypto = true` and `allow_rc4 = true`.
+"""
 
 import ctypes
 import hashlib

@@ -55,7 +55,7 @@ function equal(actual: unknown, expected: unknown): void {
   if (a !== b) throw new Error(`${a} is not ${b}`);
 }
 
-async function refused(action: () => Promise<unknown> | unknown, pattern: RegExp): Promise<void> {
+async function refused(action: () => unknown, pattern: RegExp): Promise<void> {
   let message: string | undefined;
   try {
     await action();

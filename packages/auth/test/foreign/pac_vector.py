@@ -1,4 +1,7 @@
-"""Prints test/golden/kerberos-mit-pac.json: logon information (hexadecimal, on stdin) in a PAC that MIT signs. Needs libkrb5-3."""
+"""Prints test/golden/kerberos-mit-pac.json: logon information (hexadecimal, on stdin) in a PAC that MIT signs. Needs libkrb5-3.
+
+The logon information is what encodeValidationInfo of test/kerberos-support.ts makes.
+"""
 
 import ctypes
 import json

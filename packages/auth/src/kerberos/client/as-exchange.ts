@@ -34,9 +34,10 @@ export interface AsExchangeOptions {
 }
 
 /**
- * The ticket-granting ticket of a client, RFC 4120 section 3.1: a request without pre-authentication, then, as the KDC asks,
- * one with an encrypted time stamp. A clock that differs is corrected once by what the KDC says. Throws `auth/failed` when
- * the KDC does not know the client or the secret is wrong, `auth/kdc-refused` for its other refusals.
+ * The ticket-granting ticket of a client, RFC 4120 section 3.1: a request without pre-authentication, then, as the KDC
+ * asks, one with an encrypted time stamp. A clock that differs is corrected once by what the KDC says. Throws
+ * `auth/failed` when the KDC does not know the client or the secret is wrong, `auth/kdc-refused` for its other
+ * refusals.
  */
 export function createAsExchange(options: AsExchangeOptions): KdcExchange<KdcResult<KerberosCredential>> {
   return new AsExchange(options);

@@ -1,6 +1,6 @@
 import type { EncryptionKey } from '../crypto/profile.ts';
 import type { EncKdcRepPart } from '../messages/kdc-messages.ts';
-import { formatPrincipal, type Principal } from '../messages/principal.ts';
+import type { Principal } from '../messages/principal.ts';
 
 /** A ticket and what its owner needs to use it. Times are in milliseconds since 1970. */
 export interface KerberosCredential {
@@ -38,9 +38,4 @@ export function credentialOf(client: Principal, ticket: Uint8Array, part: EncKdc
     renewTill: part.renewTill,
     flags: part.flags,
   };
-}
-
-/** For messages: whose ticket for what. */
-export function describeCredential({ client, server }: KerberosCredential): string {
-  return `${formatPrincipal(client)} for ${formatPrincipal(server)}`;
 }

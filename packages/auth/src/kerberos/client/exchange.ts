@@ -10,8 +10,8 @@ export interface KdcRequest {
 }
 
 /**
- * A conversation with KDCs, without IO: send what `poll` returns, hand over the answer, until `result` is there. `receive` throws
- * CarmineError when there will be none.
+ * A conversation with KDCs, without IO: send what `poll` returns, hand over the answer, until `result` is there.
+ * `receive` throws CarmineError when there will be none.
  */
 export interface KdcExchange<Result> {
   /** The request that is due; undefined while an answer is awaited and once there is a result. */

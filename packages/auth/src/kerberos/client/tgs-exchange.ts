@@ -26,8 +26,8 @@ export interface TgsExchangeOptions {
 }
 
 /**
- * A ticket for a service, RFC 4120 section 3.3, following referrals to other realms (RFC 6806 section 8). Throws `auth/no-ticket`
- * when no such service is known, `auth/kdc-refused` for other refusals.
+ * A ticket for a service, RFC 4120 section 3.3, following referrals to other realms (RFC 6806 section 8). Throws
+ * `auth/no-ticket` when no such service is known, `auth/kdc-refused` for other refusals.
  */
 export function createTgsExchange(options: TgsExchangeOptions): KdcExchange<ServiceTicket> {
   return new TgsExchange(options);

@@ -6,8 +6,8 @@ const zeroIv = new Uint8Array(block);
 
 /**
  * AES in CBC mode with ciphertext stealing and a zero initial vector, RFC 3962 section 5, built from CBC: the last two
- * blocks change places, and the one that is then last is cut to the length of the plaintext. One single block is plain CBC.
- * At least 16 octets.
+ * blocks change places, and the one that is then last is cut to the length of the plaintext. One single block is plain
+ * CBC. At least 16 octets.
  */
 export function aesCtsEncrypt(key: Uint8Array, plaintext: Uint8Array): Uint8Array {
   checkLength(plaintext);

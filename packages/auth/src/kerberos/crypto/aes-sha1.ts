@@ -20,7 +20,8 @@ function aesSha1(etype: number, name: string, keyLength: number, checksumType: n
     checksumLength: 12,
     defaultIterations: 4096,
     stringToKey(password, salt, iterations) {
-      // RFC 3962 section 4: tkey = random2key(PBKDF2(passphrase, salt, iter_count, keylength)); key = DK(tkey, "kerberos")
+      // RFC 3962 section 4: tkey = random2key(PBKDF2(passphrase, salt, iter_count, keylength)); key = DK(tkey,
+      // "kerberos")
       const tkey = pbkdf2Sync(new TextEncoder().encode(password), salt, iterations, keyLength, 'sha1');
       return deriveKey(tkey, new TextEncoder().encode('kerberos'));
     },
@@ -39,8 +40,8 @@ function aesSha1(etype: number, name: string, keyLength: number, checksumType: n
 }
 
 /**
- * DK, RFC 3961 section 5.1: the constant, folded to a block, is encrypted again and again, and the ciphertexts make the key. For
- * AES random-to-key is the identity (RFC 3962 section 6).
+ * DK, RFC 3961 section 5.1: the constant, folded to a block, is encrypted again and again, and the ciphertexts make the
+ * key. For AES random-to-key is the identity (RFC 3962 section 6).
  */
 export function deriveKey(key: Uint8Array, constant: Uint8Array): Uint8Array {
   const blocks: Uint8Array[] = [];

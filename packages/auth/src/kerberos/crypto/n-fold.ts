@@ -1,6 +1,6 @@
 /**
- * n-fold, RFC 3961 section 5.1: the input, repeated and rotated right by 13 bits each time until its length is a multiple of
- * `length`, cut into pieces that are added with end-around carry.
+ * n-fold, RFC 3961 section 5.1: the input, repeated and rotated right by 13 bits each time until its length is a
+ * multiple of `length`, cut into pieces that are added with end-around carry.
  */
 export function nFold(input: Uint8Array, length: number): Uint8Array {
   const total = leastCommonMultiple(input.length, length);

@@ -2,8 +2,8 @@ import { concatBytes } from '@carmine/wire';
 import { aesCtsDecrypt, aesCtsEncrypt } from './aes-cts.ts';
 
 /**
- * Ciphertext stealing over the confounder and those parts that are encrypted, as if they were one text; each comes back in
- * its place with its own length.
+ * Ciphertext stealing over the confounder and those parts that are encrypted, as if they were one text; each comes back
+ * in its place with its own length.
  */
 export function encryptParts(
   key: Uint8Array,

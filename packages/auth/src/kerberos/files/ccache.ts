@@ -10,11 +10,13 @@ export interface CredentialCache {
 }
 
 /**
- * Credential cache file of MIT Kerberos, versions 3 and 4 (krb5 documentation, "Credential cache file format"): big-endian,
+ * Credential cache file of MIT Kerberos, versions 3 and 4 (krb5 documentation, "Credential cache file format"):
+ * big-endian,
  *
  *     05 vv [ header ] | principal | credential*
- *     header (version 4)  u16 length | { u16 tag | u16 length | value }*        tag 1: clock offset, s32 seconds, s32 µs
- *     credential          client | server | key | 4 × u32 time | u8 is-skey | u32 flags | addresses | authdata | ticket | ticket
+ *     header (version 4)  u16 length | { u16 tag | u16 length | value }*      tag 1: clock offset, s32 seconds, s32 µs
+ *     credential          client | server | key | 4 × u32 time | u8 is-skey | u32 flags | addresses | authdata
+ *                         | ticket | second ticket
  *
  * where octets have a u32 length in front. Entries that are only configuration (realm `X-CACHECONF:`) are left out.
  * Throws `wire/*`.

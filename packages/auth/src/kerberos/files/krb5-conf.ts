@@ -11,8 +11,8 @@ export interface KerberosConfiguration {
 
 /**
  * Reads the parts of krb5.conf that say where KDCs are: `[libdefaults] default_realm`, `[realms] R = { kdc = … }` and
- * `[domain_realm]`. Everything else is skipped. `file` names the text in errors, `configuration/syntax`; `include` gives
- * the text of the files that `include` and `includedir` name.
+ * `[domain_realm]`. Everything else is skipped. `file` names the text in errors, `configuration/syntax`; `include`
+ * gives the text of the files that `include` and `includedir` name.
  */
 export function parseKerberosConfiguration(
   text: string,

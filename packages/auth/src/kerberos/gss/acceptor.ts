@@ -42,10 +42,10 @@ export interface KerberosAcceptorOptions {
 }
 
 /**
- * RFC 4121 as a server. The ticket must be for a service of the key table and valid now, the authenticator fresh, never seen before and
- * bound to this connection where the peer says so; the account comes from the PAC or from the configured map. Three legs when the
- * client asks for DCE style. Throws `auth/failed` for tickets and authenticators that do not decrypt and clients without an account,
- * `auth/policy` for the rest.
+ * RFC 4121 as a server. The ticket must be for a service of the key table and valid now, the authenticator fresh, never
+ * seen before and bound to this connection where the peer says so; the account comes from the PAC or from the
+ * configured map. Three legs when the client asks for DCE style. Throws `auth/failed` for tickets and authenticators
+ * that do not decrypt and clients without an account, `auth/policy` for the rest.
  */
 export function createKerberosAcceptor(options: KerberosAcceptorOptions): KerberosContext {
   return new KerberosAcceptor(options);

@@ -26,14 +26,14 @@ export interface SealedParts {
 }
 
 /**
- * Per-message tokens in one direction, RFC 4121 section 4.2. Sequence numbers must come in order; both ends hold one channel per
- * direction.
+ * Per-message tokens in one direction, RFC 4121 section 4.2. Sequence numbers must come in order; both ends hold one
+ * channel per direction.
  *
  *     MIC   0404 | flags | ff×5 | seq:8 | checksum(data | the first 16 octets)
- *     Wrap  0504 | flags | ff | EC:2 | RRC:2 | seq:8 | rotated(encrypted(data | filler | header without RRC) | checksum)
+ *     Wrap  0504 | flags | ff | EC:2 | RRC:2 | seq:8 | rotated(encrypted(data | filler | header) | checksum)
  *
- * Sealing in place, as RPC and WS-Management want it ([MS-KILE] 3.4.5.4.1), is Wrap with a rotation that brings all but the data in
- * front of it:
+ * Sealing in place, as RPC and WS-Management want it ([MS-KILE] 3.4.5.4.1), is Wrap with a rotation that brings all but
+ * the data in front of it:
  *
  *     header  0504 … | encrypted(filler | header) | checksum | encrypted(confounder)        parts  encrypted data
  *
@@ -105,8 +105,8 @@ export class CfxChannel {
   /** `encrypted` says of each part whether it is; returns all of them plain. Throws `auth/bad-signature`. */
   open(sealed: SealedParts, encrypted: readonly boolean[]): readonly Uint8Array[] {
     const reader = this.#readWrapHeader(sealed.header);
-    // QUIRK: whether the rotation counts the filler depends on the peer and the style (RFC 4121 section 4.2.5 says it does); what is
-    // in front of the data is where it is, so either count is right.
+    // QUIRK: whether the rotation counts the filler depends on the peer and the style (RFC 4121 section 4.2.5 says it
+    // does); what is in front of the data is where it is, so either count is right.
     const rotation = sealed.header.length - headerLength - this.#profile.confounderLength;
     if (rotation !== headerLength + reader.ec + this.#profile.checksumLength) throw badSignature();
     if (reader.rrc !== rotation && reader.rrc !== rotation - reader.ec) throw badSignature();
@@ -147,7 +147,8 @@ export class CfxChannel {
     ec: number,
   ): readonly Uint8Array[] {
     const opened = this.#seal.open(sealed, encrypted);
-    // RFC 4121 section 4.2.4: the receiver compares the encrypted copy of the header, whose RRC is zero, with the one in clear.
+    // RFC 4121 section 4.2.4: the receiver compares the encrypted copy of the header, whose RRC is zero, with the one
+    // in clear.
     const copy = opened.at(-1)!.subarray(ec);
     if (!equalSecrets(copy, this.#wrapHeader(ec, 0))) throw badSignature();
     this.#sequence++;

@@ -7,7 +7,9 @@ import { findAesProfile } from '../crypto/profiles.ts';
 import { kerberosPolicy } from '../errors.ts';
 import { CfxChannel, type Side } from './cfx.ts';
 
-/** A Kerberos context; besides what every context does it makes and takes whole Wrap tokens (RFC 4121 section 4.2.6.2). */
+/**
+ * A Kerberos context; besides what every context does it makes and takes whole Wrap tokens (RFC 4121 section 4.2.6.2).
+ */
 export interface KerberosContext extends MechanismContext {
   readonly mechanism: 'kerberos';
   /** Encrypts into one token, as gss_wrap does. */

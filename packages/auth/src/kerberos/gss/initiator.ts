@@ -23,8 +23,8 @@ export interface KerberosInitiatorOptions {
 }
 
 /**
- * RFC 4121 as a client: AP-REQ with a subkey, then AP-REP, which proves the server. Throws `auth/failed` when the server does not
- * take the ticket or is not the one it is for.
+ * RFC 4121 as a client: AP-REQ with a subkey, then AP-REP, which proves the server. Throws `auth/failed` when the
+ * server does not take the ticket or is not the one it is for.
  */
 export function createKerberosInitiator(options: KerberosInitiatorOptions): KerberosContext {
   return new KerberosInitiator(options);

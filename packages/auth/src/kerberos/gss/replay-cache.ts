@@ -9,13 +9,13 @@ export interface ReplayCacheOptions {
 }
 
 /**
- * The authenticators seen of late: RFC 4120 section 3.2.3 has the server remember those within the allowable clock skew. In memory, so
- * that a restart forgets; shared by all acceptors of one key table.
+ * The authenticators seen of late: RFC 4120 section 3.2.3 has the server remember those within the allowable clock
+ * skew. In memory, so that a restart forgets; shared by all acceptors of one key table.
  */
 export interface ReplayCache {
   /**
-   * Remembers an authenticator's ciphertext until `expires`; false when it is there already. Throws `auth/throttled` when there is
-   * no room: forgetting one would let it be replayed. Times in milliseconds.
+   * Remembers an authenticator's ciphertext until `expires`; false when it is there already. Throws `auth/throttled`
+   * when there is no room: forgetting one would let it be replayed. Times in milliseconds.
    */
   add(client: string, authenticator: Uint8Array, now: number, expires: number): boolean;
 }

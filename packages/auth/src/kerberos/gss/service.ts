@@ -3,8 +3,9 @@ import type { KeytabEntry } from '../files/keytab.ts';
 import { createReplayCache, type ReplayCache } from './replay-cache.ts';
 
 /**
- * The account behind a Kerberos client, or undefined to refuse it. `principal` is the name without the realm (`user`); `pac`
- * is what the ticket's authorisation data say, already verified, or undefined when there are none: MIT's KDC sends names only.
+ * The account behind a Kerberos client, or undefined to refuse it. `principal` is the name without the realm (`user`);
+ * `pac` is what the ticket's authorisation data say, already verified, or undefined when there are none: MIT's KDC
+ * sends names only.
  */
 export type KerberosAccounts = (
   principal: string,

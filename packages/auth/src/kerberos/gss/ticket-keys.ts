@@ -15,8 +15,8 @@ export interface OpenedTicket {
 }
 
 /**
- * Decrypts a ticket with the key of its principal, version and type. Throws `auth/policy` when there is no such key and `auth/failed`
- * when it does not fit.
+ * Decrypts a ticket with the key of its principal, version and type. Throws `auth/policy` when there is no such key and
+ * `auth/failed` when it does not fit.
  */
 export function openTicket(service: KerberosService, ticket: Ticket): OpenedTicket {
   const { etype, kvno, cipher } = ticket.encPart;
@@ -44,7 +44,10 @@ export function openTicket(service: KerberosService, ticket: Ticket): OpenedTick
   throw new CarmineError('auth/failed');
 }
 
-/** Host names in service names are compared without regard to case, as Windows makes them either way; the realm is exact. */
+/**
+ * Host names in service names are compared without regard to case, as Windows makes them either way; the realm is
+ * exact.
+ */
 function isSameService({ principal }: KeytabEntry, { realm, sname }: Ticket): boolean {
   const [a, b] = [principal.name.nameString, sname.nameString];
   return (

@@ -14,14 +14,17 @@ export type AuthorizationData = DerValueOf<typeof authorizationData>;
 /** RFC 4120 section 7.5.4, [MS-KILE] 2.2. */
 export const adTypes = { ifRelevant: 1, win2kPac: 128, apOptions: 143 } as const;
 
-/** The PAC in a ticket's authorisation data ([MS-PAC] 3.1: AD-WIN2K-PAC inside AD-IF-RELEVANT); undefined when there is none. */
+/**
+ * The PAC in a ticket's authorisation data ([MS-PAC] 3.1: AD-WIN2K-PAC inside AD-IF-RELEVANT); undefined when there is
+ * none.
+ */
 export function findPac(data: AuthorizationData | undefined): Uint8Array | undefined {
   return findRelevant(data, adTypes.win2kPac);
 }
 
 /**
- * AD-AUTH-DATA-AP-OPTIONS with KERB_AP_OPTIONS_CBT, [MS-KILE] 3.2.5.8: a client that would state the binding of its channel if there was
- * one. Without a statement its authenticator is not for a channel that has one.
+ * AD-AUTH-DATA-AP-OPTIONS with KERB_AP_OPTIONS_CBT, [MS-KILE] 3.2.5.8: a client that would state the binding of its
+ * channel if there was one. Without a statement its authenticator is not for a channel that has one.
  */
 export function alwaysBindsChannel(data: AuthorizationData | undefined): boolean {
   const options = findRelevant(data, adTypes.apOptions);

@@ -15,7 +15,10 @@ import {
 export const int32 = derRange('Int32', -0x8000_0000, 0x7fff_ffff);
 export const microseconds = derRange('Microseconds', 0, 999_999);
 
-/** RFC 4120 section 5.2.4. QUIRK: some peers write the upper half as negative numbers; they are read as the same 32 bits. */
+/**
+ * RFC 4120 section 5.2.4. QUIRK: some peers write the upper half as negative numbers; they are read as the same 32
+ * bits.
+ */
 export const uint32: DerCodec<number> = {
   name: 'UInt32',
   write: (value) => derInteger(value),
@@ -26,7 +29,9 @@ export const uint32: DerCodec<number> = {
   },
 };
 
-/** KerberosString, RFC 4120 section 5.2.1: GeneralString. UNSPECIFIED: beyond ASCII it is UTF-8, as all peers send it. */
+/**
+ * KerberosString, RFC 4120 section 5.2.1: GeneralString. UNSPECIFIED: beyond ASCII it is UTF-8, as all peers send it.
+ */
 export const kerberosString: DerCodec<string> = {
   name: 'KerberosString',
   write: (value) => derElement(derTags.generalString, new TextEncoder().encode(value)),
@@ -86,7 +91,6 @@ export const checksum = derFields('Checksum', [
   ['cksumtype', 0, int32],
   ['checksum', 1, derOctets],
 ]);
-export type Checksum = DerValueOf<typeof checksum>;
 
 export const encryptedData = derFields('EncryptedData', [
   ['etype', 0, int32],

@@ -71,7 +71,6 @@ function kdcRep(messageType: number) {
 
 export const asRep = kdcRep(11);
 export const tgsRep = kdcRep(13);
-export type KdcRep = DerValueOf<typeof asRep>;
 
 const encKdcRepFields = derFields('EncKDCRepPart', [
   ['key', 0, encryptionKey],
@@ -104,8 +103,8 @@ export const encAsRepPart = derApplication(25, encKdcRepFields);
 export const encTgsRepPart = derApplication(26, encKdcRepFields);
 
 /**
- * Either of the two. RFC 4120 section 5.4.2: "Some implementations unconditionally send an encrypted EncTGSRepPart … in this field
- * regardless of whether the reply is an AS-REP or a TGS-REP."
+ * Either of the two. RFC 4120 section 5.4.2: "Some implementations unconditionally send an encrypted EncTGSRepPart … in
+ * this field regardless of whether the reply is an AS-REP or a TGS-REP."
  */
 export const encKdcRepPart: DerCodec<EncKdcRepPart> = {
   name: 'EncKDCRepPart',

@@ -29,8 +29,8 @@ export function formatPrincipal({ name, realm }: Principal): string {
 }
 
 /**
- * Reads `user`, `HTTP/host`, `user@REALM`; without a realm it is `defaultRealm`. Throws `usage/invalid`. Two components are a
- * service's name, one is a user's.
+ * Reads `user`, `HTTP/host`, `user@REALM`; without a realm it is `defaultRealm`. Throws `usage/invalid`. Two components
+ * are a service's name, one is a user's.
  */
 export function parsePrincipal(text: string, defaultRealm?: string): Principal {
   const parts = [''];
@@ -48,7 +48,10 @@ export function parsePrincipal(text: string, defaultRealm?: string): Principal {
   return { realm, name: { nameType, nameString: parts } };
 }
 
-/** The service of a host, `HTTP/host`, as clients ask for it: by this type KDCs know that they may refer to another realm. */
+/**
+ * The service of a host, `HTTP/host`, as clients ask for it: by this type KDCs know that they may refer to another
+ * realm.
+ */
 export function serviceName(service: string, host: string): PrincipalName {
   return { nameType: nameTypes.serviceHost, nameString: [service, host] };
 }

@@ -2,8 +2,8 @@ import { CarmineError } from '@carmine/errors';
 import { type DerCodec, derElement, derTags } from '@carmine/wire/der';
 
 /**
- * KerberosTime, RFC 4120 section 5.2.3: GeneralizedTime `YYYYMMDDHHMMSSZ`, without fractions. The value is in milliseconds since
- * 1970, always whole seconds.
+ * KerberosTime, RFC 4120 section 5.2.3: GeneralizedTime `YYYYMMDDHHMMSSZ`, without fractions. The value is in
+ * milliseconds since 1970, always whole seconds.
  */
 export const kerberosTime: DerCodec<number> = {
   name: 'KerberosTime',

@@ -8,8 +8,9 @@ import { decodePac, findBuffer, pacTypes, verifyServerSignature } from './pac.ts
 import { decodeValidationInfo } from './validation-info.ts';
 
 /**
- * The account that a PAC describes: verified with the service's key, and that it belongs to this ticket ([MS-PAC] 2.7). Undefined when it
- * says nothing of SIDs, as the PACs of MIT's KDC. A PAC that does not verify is `auth/policy`: somebody changed it.
+ * The account that a PAC describes: verified with the service's key, and that it belongs to this ticket ([MS-PAC] 2.7).
+ * Undefined when it says nothing of SIDs, as the PACs of MIT's KDC. A PAC that does not verify is `auth/policy`:
+ * somebody changed it.
  */
 export function accountOfPac(
   pac: Uint8Array,

@@ -30,8 +30,8 @@ export function decodePac(pac: Uint8Array): readonly PacBuffer[] {
 }
 
 /**
- * The only buffer of a type; undefined when there is none. DEVIATION: [MS-PAC] 2.4 has further ones of a type ignored; here they are
- * refused, as nobody makes them but who wants two readers to disagree.
+ * The only buffer of a type; undefined when there is none. DEVIATION: [MS-PAC] 2.4 has further ones of a type ignored;
+ * here they are refused, as nobody makes them but who wants two readers to disagree.
  */
 export function findBuffer(buffers: readonly PacBuffer[], type: number): PacBuffer | undefined {
   const found = buffers.filter((buffer) => buffer.type === type);
@@ -40,8 +40,9 @@ export function findBuffer(buffers: readonly PacBuffer[], type: number): PacBuff
 }
 
 /**
- * [MS-PAC] 2.8.1: the server signature covers the whole PAC with the signatures of server and KDC set to zero, under the service's key. It
- * is the only one that a service can check: the KDC's is under a key of the KDC's own. Throws `auth/policy`.
+ * [MS-PAC] 2.8.1: the server signature covers the whole PAC with the signatures of server and KDC set to zero, under
+ * the service's key. It is the only one that a service can check: the KDC's is under a key of the KDC's own. Throws
+ * `auth/policy`.
  */
 export function verifyServerSignature(pac: Uint8Array, buffers: readonly PacBuffer[], key: EncryptionKey): void {
   const zeroed = pac.slice();

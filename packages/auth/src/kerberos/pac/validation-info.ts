@@ -13,9 +13,9 @@ export interface ValidationInfo {
 }
 
 /**
- * KERB_VALIDATION_INFO, [MS-PAC] 2.5, as NDR with type serialization version 1 ([MS-RPCE] 2.2.6): a header of 16 octets, a pointer,
- * the structure, then what its pointers stand for, in their order. Only what tells who it is comes out. Every count is checked
- * against what remains before it is used. Throws `wire/*`.
+ * KERB_VALIDATION_INFO, [MS-PAC] 2.5, as NDR with type serialization version 1 ([MS-RPCE] 2.2.6): a header of 16
+ * octets, a pointer, the structure, then what its pointers stand for, in their order. Only what tells who it is comes
+ * out. Every count is checked against what remains before it is used. Throws `wire/*`.
  */
 export function decodeValidationInfo(bytes: Uint8Array): ValidationInfo {
   const outer = new ByteReader(bytes, { what: 'KERB_VALIDATION_INFO' });
