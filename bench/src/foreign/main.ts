@@ -6,6 +6,7 @@ import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
 import { Checks } from './checks.ts';
 import { curlChecks } from './curl.ts';
 import { isThere, runPeer } from './peers.ts';
+import { sambaAdChecks } from './samba-ad.ts';
 
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
@@ -110,6 +111,8 @@ async function suite({
     };
     await pythonChecks('pywinrm', 'pywinrm_copy.py', facts, folder);
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
+
+  await sambaAdChecks(checks, folder);
 }
 
 /** Runs a script that prints a JSON object for each check. */
