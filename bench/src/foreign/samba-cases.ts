@@ -18,7 +18,8 @@ export interface AccessCase {
   readonly binary: Uint8Array;
   readonly sids: readonly string[];
   readonly mask: number;
-  readonly verdict: boolean;
+  /** Null when Samba's library means something else by the question; see `randomCase`. */
+  readonly verdict: boolean | null;
 }
 
 export const domainSid = 'S-1-5-21-1-2-3';
@@ -27,9 +28,10 @@ export const domainSid = 'S-1-5-21-1-2-3';
  * A random question. What is left out, because Samba's library answers other questions than ours there:
  * - no right asked for at all: Samba grants it, we refuse ([MS-DTYP] has no such question);
  * - MAXIMUM_ALLOWED and ACCESS_SYSTEM_SECURITY: Samba answers with a mask, or asks for a privilege; we refuse;
- * - object ACEs: without an object tree Samba's se_access_check leaves allowing ones out as we do, but knows no denying
- *   ones with a type; only directories have them.
- * What Samba cannot read as text: NO_ACCESS_CONTROL, which goes as a binary descriptor only. `FA`, which Samba up to 4.18
+ * - object ACEs: they mean something in directories only, and without an object tree Samba's library is no judge of them.
+ * Not compared: the verdict on descriptors without a DACL, to which Windows grants everything and Samba's se_access_check
+ * nothing; their encoding is compared.
+ * What Samba cannot read as text: NO_ACCESS_CONTROL, which goes as a binary descriptor only. `FA`, which Samba 4.17
  * takes for 0x1ff instead of [MS-DTYP]'s FILE_ALL_ACCESS (0x1f01ff), is a number in the text for Samba.
  */
 export function randomCase(random: SeededRandom): AccessCase {
@@ -44,7 +46,7 @@ export function randomCase(random: SeededRandom): AccessCase {
     binary: encodeSecurityDescriptor(descriptor),
     sids: [token.userSid, ...token.groupSids],
     mask,
-    verdict: accessCheck(descriptor, token, mask),
+    verdict: descriptor.dacl === undefined ? null : accessCheck(descriptor, token, mask),
   };
 }
 

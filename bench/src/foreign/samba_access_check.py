@@ -1,6 +1,6 @@
 """Decides access with Samba's library, for comparison.
 
-Reads cases as lines of JSON ({id, sddl, binary, sids, mask, verdict}), prints one JSON object for each check and writes
+Reads cases as lines of JSON ({id, shown, sddl, binary, sids, mask, verdict}; a verdict of null is not asked for), prints one JSON object for each check and writes
 Samba's own encoding of each descriptor as a line of base64, in the order of the cases.
 
 What Samba's library leaves to its callers is done here as its file server does it (se_map_generic, security_acl_map_generic):
@@ -42,6 +42,14 @@ def map_generic(descriptor):
     descriptor.dacl.aces = aces
 
 
+def parse(text, domain):
+    """Samba gives every list that it reads from SDDL the revision of directories (4); without object ACEs it is 2."""
+    descriptor = security.descriptor.from_sddl(text, domain)
+    if descriptor.dacl is not None:
+        descriptor.dacl.revision = security.SECURITY_ACL_REVISION_NT4
+    return descriptor
+
+
 def token_of(sids):
     token = security.token()
     token.sids = [security.dom_sid(sid) for sid in sids]
@@ -68,7 +76,7 @@ def report(check, failures, detail=""):
 def main(cases_file, packed_file, domain_text):
     domain = security.dom_sid(domain_text)
     by_text, by_binary, same, again = [], [], [], []
-    counts = {True: 0, False: 0}
+    counts = {True: 0, False: 0, None: 0}
     with open(cases_file, encoding="utf-8") as cases, open(packed_file, "w", encoding="ascii") as packed:
         for line in cases:
             case = json.loads(line)
@@ -82,14 +90,15 @@ def main(cases_file, packed_file, domain_text):
             if ndr_pack(ndr_unpack(security.descriptor, ndr_pack(unpacked))) != ndr_pack(unpacked):
                 again.append(name)
             if case["sddl"] is not None:
-                parsed = security.descriptor.from_sddl(case["sddl"], domain)
+                parsed = parse(case["sddl"], domain)
                 if ndr_pack(parsed) != ndr_pack(unpacked):
                     same.append("%s: %s and %s" % (name, parsed.as_sddl(domain), unpacked.as_sddl(domain)))
-                if allowed(parsed, token, case["mask"]) != case["verdict"]:
+                if case["verdict"] is not None and allowed(parsed, token, case["mask"]) != case["verdict"]:
                     by_text.append(name)
-            if allowed(unpacked, token, case["mask"]) != case["verdict"]:
+            if case["verdict"] is not None and allowed(unpacked, token, case["mask"]) != case["verdict"]:
                 by_binary.append(name)
-    total = "%d allowed, %d denied, 0 disagreements" % (counts[True], counts[False])
+    total = "%d allowed, %d denied, 0 disagreements, %d without DACL not asked" % (
+        counts[True], counts[False], counts[None])
     report("verdicts from SDDL are ours", by_text, total)
     report("verdicts from our binary descriptors are ours", by_binary, total)
     report("our binary descriptors say what Samba reads in the SDDL", same)
