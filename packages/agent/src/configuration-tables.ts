@@ -1,7 +1,7 @@
 import { type Role, roles } from '@carmine/cim';
 
 /** Tables whose keys are free names with text values; the keys may have dots when they are quoted. */
-export const freeTables = ['client.accounts', 'management.roles'] as const;
+export const freeTables = ['client.accounts', 'management.roles', 'management.certificates'] as const;
 export type FreeTable = (typeof freeTables)[number];
 
 /** Entries of a configuration: dotted keys, values, lines. */
@@ -25,6 +25,28 @@ export function readRoles(entries: Entries, refuse: Refuse): ReadonlyMap<string,
     const role = roles.find((candidate) => candidate === value);
     return role ?? no(`expected one of ${roles.map((name) => `"${name}"`).join(', ')}`);
   });
+}
+
+/**
+ * Client certificate to account. Keys become thumbprints in lower-case hexadecimal, SHA-1 or SHA-256, and `upn:` or `dns:` with the
+ * name in lower case.
+ */
+export function readCertificates(entries: Entries, refuse: Refuse): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  readTable(entries, refuse, 'management.certificates', (text, value, no) => {
+    const key = certificateKey(text);
+    if (key === undefined) return no('expected a SHA-1 or SHA-256 thumbprint, "upn:user@host" or "dns:name"');
+    if (found.has(key)) return no('the same certificate is listed twice');
+    if (typeof value !== 'string' || value === '') return no('expected the name of an account');
+    return found.set(key, value);
+  });
+  return found;
+}
+
+function certificateKey(text: string): string | undefined {
+  const hex = text.replace(/[: ]/g, '').toLowerCase();
+  if (/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(hex)) return hex;
+  return /^(upn:[^\s@]+@[^\s@]+|dns:[a-z0-9_][a-z0-9_.-]*)$/i.test(text) ? text.toLowerCase() : undefined;
 }
 
 function readTable<T>(

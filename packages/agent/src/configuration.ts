@@ -12,7 +12,14 @@ import {
   textValue,
   type ValueReader,
 } from './configuration-schema.ts';
-import { type Entries, freeTables, type Refuse, readAccounts, readRoles } from './configuration-tables.ts';
+import {
+  type Entries,
+  freeTables,
+  type Refuse,
+  readAccounts,
+  readCertificates,
+  readRoles,
+} from './configuration-tables.ts';
 
 export type AgentRole = 'server' | 'client';
 const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
@@ -28,7 +35,11 @@ export interface AgentConfiguration {
     readonly https: ListenAddress | undefined;
     readonly auth: readonly ManagementScheme[];
     readonly channelBinding: ChannelBindingPolicy;
-    readonly tls: { readonly cert: string; readonly key: string } | undefined;
+    readonly tls:
+      | { readonly cert: string; readonly key: string /** For client certificates. */; readonly clientCa?: string }
+      | undefined;
+    /** Client certificate (see readCertificates) to account. */
+    readonly certificates: ReadonlyMap<string, string>;
     /** Group to what its members may do without being administrators. */
     readonly roles: ReadonlyMap<string, Role>;
   };
@@ -61,6 +72,7 @@ const schema = {
   'management.channel_binding': oneOf(channelBindingPolicies),
   'management.tls.cert': pathValue,
   'management.tls.key': pathValue,
+  'management.tls.client_ca': pathValue,
   'server.bind': listOf(textValue),
   'server.roots': listOf(pathValue),
   'server.require_tls': booleanValue,
@@ -144,15 +156,23 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   const [cert, key] = [read('management.tls.cert'), read('management.tls.key')];
   if (https !== undefined && (cert === undefined || key === undefined))
     refuse('management.https', 'needs [management.tls] cert and key');
+  const auth = read('management.auth') ?? ['kerberos', 'ntlm'];
+  const clientCa = read('management.tls.client_ca');
+  if (https !== undefined && auth.includes('certificate') && clientCa === undefined)
+    refuse('management.auth', '"certificate" needs client_ca in [management.tls]');
   const roots = { server: read('server.roots') ?? [], client: read('client.roots') ?? [] };
   return {
     stateDir,
     management: {
       http,
       https,
-      auth: read('management.auth') ?? ['kerberos', 'ntlm'],
+      auth,
       channelBinding: read('management.channel_binding') ?? 'required',
-      tls: cert === undefined || key === undefined ? undefined : { cert, key },
+      tls:
+        cert === undefined || key === undefined
+          ? undefined
+          : { cert, key, ...(clientCa === undefined ? {} : { clientCa }) },
+      certificates: readCertificates(entries, refuse),
       roles: readRoles(entries, refuse),
     },
     server: {
@@ -178,13 +198,17 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
 export function configurationWarnings(role: AgentRole, configuration: AgentConfiguration): string[] {
   const warnings: string[] = [];
   const { management, server, client } = configuration;
-  for (const scheme of ['kerberos', 'certificate'] as const) {
-    if (management.auth.includes(scheme))
-      warnings.push(`management.auth: "${scheme}" is not part of this version and is not offered`);
+  if (management.auth.includes('kerberos'))
+    warnings.push('management.auth: "kerberos" is not part of this version and is not offered');
+  for (const scheme of ['basic', 'certificate'] as const) {
+    if (management.auth.includes(scheme) && management.https === undefined)
+      warnings.push(`management.auth: "${scheme}" is offered over https only, and management.https is off`);
   }
-  if (management.auth.includes('basic') && management.https === undefined) {
-    warnings.push('management.auth: "basic" is offered over https only, and management.https is off');
-  }
+  const certificates = management.auth.includes('certificate');
+  if (certificates && management.certificates.size === 0)
+    warnings.push('management.certificates is empty: no client certificate stands for anybody');
+  if (!certificates && management.certificates.size > 0)
+    warnings.push('management.certificates has no effect: "certificate" is not in management.auth');
   if (management.channelBinding === 'relaxed')
     warnings.push('management.channel_binding: relaxed: logons may be relayed by a machine in the middle');
   if (role === 'server' && server.roots.length === 0) warnings.push('server.roots is empty: nothing can be published');

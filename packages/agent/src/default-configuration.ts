@@ -14,12 +14,17 @@ state_dir = ${quoted}
 # WS-Management. Over http only sealed messages (NTLM) are accepted. Port 0 means a free port.
 http = "127.0.0.1:5985"
 # https = "0.0.0.0:5986"        # needs [management.tls]; offers Basic too when listed below
-auth = ["ntlm"]                # "basic" works over https only
+auth = ["ntlm"]                # "basic" and "certificate" work over https only
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel
 
 # [management.tls]
 # cert = "/etc/carmine/management.pem"
 # key  = "/etc/carmine/management.key"
+# client_ca = "/etc/carmine/managers.pem"   # issuers of client certificates, when "certificate" is listed in auth
+
+# Client certificate -> account: its SHA-1 or SHA-256 thumbprint, or "upn:user@host" or "dns:name" as in its alternative name.
+# [management.certificates]
+# "dns:admin.example.com" = "admin"
 
 # Group -> what its members may do without being administrators: "reader", "operator" (and steer jobs that exist) or
 # "publisher" (and say what is published). Without entries only members of Administrators manage.

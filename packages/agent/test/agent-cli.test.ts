@@ -129,6 +129,27 @@ describe('check', () => {
     ]);
   });
 
+  it('shows client certificates, and wants to read the file of their issuers', async () => {
+    const folder = temporaryFolder();
+    const config = join(folder, 'agent.toml');
+    const file = JSON.stringify(join(folder, 'some.pem'));
+    writeFileSync(join(folder, 'some.pem'), '');
+    const text = (clientCa: string) =>
+      `state_dir = "/s"\n[management]\nhttps = "h:1"\nauth = ["certificate"]\n[management.tls]\ncert = ${file}\nkey = ${file}\nclient_ca = ${clientCa}\n[management.certificates]\n"dns:a.example" = "admin"\n`;
+    writeFileSync(config, text(file));
+    expect((await run(['check', '--config', config])).stdout).toContain(
+      '\nclient certificate     dns:a.example: admin\n',
+    );
+    const { stdout } = await run(['check', '--config', config, '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      certificates: { 'dns:a.example': 'admin' },
+      warnings: ['server.roots is empty: nothing can be published'],
+    });
+    writeFileSync(config, text('"/none/ca.pem"'));
+    const { result, stderr } = await run(['check', '--config', config]);
+    expect([result, stderr]).toEqual([2, 'carmine-server: cannot read /none/ca.pem: ENOENT\n']);
+  });
+
   it('takes --config from the environment, and --state-dir over the file', async () => {
     const { config, folder } = await initialised();
     const { stdout } = await run(['check', '--state-dir', join(folder, 'other'), '--json'], {

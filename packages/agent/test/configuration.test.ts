@@ -37,6 +37,21 @@ describe('every key', () => {
       (c) => c.management.https,
       { host: '0.0.0.0', port: 5986 },
     ],
+    [
+      'management.tls = { cert = "/c", key = "/k", client_ca = "/ca" }',
+      (c) => c.management.tls,
+      { cert: '/c', key: '/k', clientCa: '/ca' },
+    ],
+    [
+      `[management.certificates]\n"${'AB:'.repeat(19)}ab" = "admin"\n${'cD'.repeat(32)} = "other"\n"upn:Ann@Example.com" = "ann"\n"dns:HOST.example" = "h"`,
+      (c) => [...c.management.certificates],
+      [
+        ['ab'.repeat(20), 'admin'],
+        ['cd'.repeat(32), 'other'],
+        ['upn:ann@example.com', 'ann'],
+        ['dns:host.example', 'h'],
+      ],
+    ],
     ['management.tls.cert = "/c"\nmanagement.tls.key = "/k"', (c) => c.management.tls, { cert: '/c', key: '/k' }],
     [
       'management.auth = ["ntlm", "basic", "kerberos", "certificate"]',
@@ -83,6 +98,7 @@ describe('every key', () => {
         auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
         tls: undefined,
+        certificates: new Map(),
         roles: new Map(),
       },
       server: {
@@ -145,6 +161,25 @@ describe('every key', () => {
     ],
     ['client.accounts.LocalSystem = ""', 'client.accounts.LocalSystem', 'expected the name of a user'],
     ['client.accounts.LocalSystem = 0', 'client.accounts.LocalSystem', 'expected the name of a user'],
+    [
+      'management.auth = ["certificate"]\nmanagement.https = "h:1"\nmanagement.tls = { cert = "/c", key = "/k" }',
+      'management.auth',
+      '"certificate" needs client_ca in [management.tls]',
+    ],
+    ['management.tls.client_ca = "ca.pem"', 'management.tls.client_ca', 'expected an absolute path'],
+    ...['abcd', 'upn:ann', 'upn:a@b@c', 'dns:', 'dns:*.example', 'cn:ann', `${'ab'.repeat(20)}0`].map(
+      (key): [string, string, string] => [
+        `management.certificates."${key}" = "admin"`,
+        `management.certificates.${key}`,
+        'expected a SHA-1 or SHA-256 thumbprint, "upn:user@host" or "dns:name"',
+      ],
+    ),
+    ['management.certificates."dns:h" = ""', 'management.certificates.dns:h', 'expected the name of an account'],
+    [
+      'management.certificates = { "dns:h" = "a", "DNS:H" = "b" }',
+      'management.certificates.DNS:H',
+      'the same certificate is listed twice',
+    ],
     [
       'management.roles.Helpdesk = "admin"',
       'management.roles.Helpdesk',
@@ -353,13 +388,15 @@ describe('what init writes', () => {
 
   it.each(['server', 'client'] as const)('mentions only keys that exist: %s', (role) => {
     const text = defaultConfiguration(role, '/s')
-      .replace(/^# (?=(\[|\w+ *= ))/gm, '')
+      .replace(/^# (?=(\[|\w+ *= |"[^"]+" *= ))/gm, '')
       .replace('https = "0.0.0.0:5986"', '');
     const configuration = parse(text, { role });
     expect(configuration.management.tls).toEqual({
       cert: '/etc/carmine/management.pem',
       key: '/etc/carmine/management.key',
+      clientCa: '/etc/carmine/managers.pem',
     });
+    expect([...configuration.management.certificates]).toEqual([['dns:admin.example.com', 'admin']]);
     expect(configuration.metrics.http).toEqual({ host: '127.0.0.1', port: 9464 });
     expect(configuration.management.channelBinding).toBe('relaxed');
     expect([...configuration.management.roles]).toEqual([['Helpdesk', 'reader']]);
@@ -379,9 +416,15 @@ describe('warnings', () => {
       `${rooted}management.auth = ["basic", "certificate"]`,
       'server',
       [
-        'management.auth: "certificate" is not part of this version and is not offered',
         'management.auth: "basic" is offered over https only, and management.https is off',
+        'management.auth: "certificate" is offered over https only, and management.https is off',
+        'management.certificates is empty: no client certificate stands for anybody',
       ],
+    ],
+    [
+      `${rooted}management.auth = ["ntlm"]\nmanagement.certificates = { "dns:h" = "admin" }`,
+      'server',
+      ['management.certificates has no effect: "certificate" is not in management.auth'],
     ],
   ])('%j as %s', (text, role, expected) => {
     expect(warn(text, role)).toEqual(expected);

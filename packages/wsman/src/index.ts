@@ -12,6 +12,8 @@ export {
   type HttpDecision,
   type HttpHead,
   type HttpReply,
+  type WsmanAcceptor,
+  type WsmanAuthOutcome,
   type WsmanConnection,
   type WsmanConnectionOptions,
 } from './server/connection.ts';

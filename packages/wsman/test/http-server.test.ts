@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
@@ -70,6 +71,29 @@ const message = (body: string, headers = 'Authorization: Basic ok\r\n') =>
   `POST /wsman HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml;charset=UTF-8\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
 describe('the HTTP server', () => {
+  it('gives the acceptor the certificate of a client of its authorities, and answers 403 where it says so', async () => {
+    const seen: (Uint8Array | undefined)[] = [];
+    const post = async (client: object, clientAuthorities?: string[]): Promise<string> => {
+      const { port } = await start({
+        tls: { ...tls, clientAuthorities },
+        accept: ({ clientCertificate }) => {
+          seen.push(clientCertificate);
+          return { context: undefined, authenticate: () => ({ kind: 'forbidden' }) };
+        },
+      });
+      const socket = tlsConnect({ host: '127.0.0.1', port, ca: [tls.cert], servername: 'localhost', ...client });
+      open.push(async () => socket.destroy());
+      socket.write(message(identify));
+      return new Promise((resolve) => socket.once('data', (data: Buffer) => resolve(data.toString('latin1'))));
+    };
+    expect(await post(tls, [tls.cert])).toMatch(/^HTTP\/1\.1 403 [\s\S]*Content-Length: 0\r\n/);
+    expect(await post({}, [tls.cert])).toMatch(/^HTTP\/1\.1 403 /);
+    // Nobody asks for it.
+    expect(await post(tls)).toMatch(/^HTTP\/1\.1 403 /);
+    expect(seen).toEqual([new Uint8Array(new X509Certificate(tls.cert).raw), undefined, undefined]);
+    await expect(start({ tls: { ...tls, clientAuthorities: [] } })).rejects.toMatchObject({ code: 'usage/invalid' });
+  });
+
   it('takes a request byte by byte', async () => {
     const { port } = await start();
     const { socket, until } = raw(port);

@@ -119,7 +119,9 @@ async function init(program: AgentProgram, args: Arguments): Promise<number> {
 async function check(program: AgentProgram, args: Arguments): Promise<number> {
   const configuration = await load(program, args);
   const { management, server, client, metrics } = configuration;
-  if (management.tls !== undefined) for (const file of Object.values(management.tls)) await mustBeReadable(file);
+  if (management.tls !== undefined) {
+    for (const file of Object.values(management.tls)) await mustBeReadable(file);
+  }
   if (program.role === 'client') for (const file of client.trust) await mustBeReadable(file);
   const listen = {
     wsman: {
@@ -140,6 +142,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       program.role === 'server'
         ? { management: management.channelBinding, urlGroups: server.channelBinding }
         : { management: management.channelBinding },
+    certificates: Object.fromEntries(management.certificates),
     roles: Object.fromEntries(management.roles),
     roots: program.role === 'server' ? server.roots : client.roots,
     warnings: configurationWarnings(program.role, configuration),
@@ -154,6 +157,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       `metrics                ${listen.metrics ?? 'off'}`,
       `authentication         ${report.auth.join(', ')}`,
       `channel binding        ${management.channelBinding}${program.role === 'server' ? `; URL groups ${server.channelBinding}` : ''}`,
+      ...[...management.certificates].map(([key, account]) => `client certificate     ${key}: ${account}`),
       ...[...management.roles].map(([group, role]) => `role                   ${group}: ${role}`),
       `roots                  ${report.roots.join(', ') || 'none'}`,
       ...report.warnings.map((warning) => `warning: ${warning}`),

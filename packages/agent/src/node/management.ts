@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { type AccountLookup, type AttemptGate, createHttpAcceptor, type HttpScheme } from '@carmine/auth';
@@ -10,6 +11,8 @@ import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } f
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
 import { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
+import { certificateAcceptor } from './certificate-acceptor.ts';
+import { createCertificateMapping } from './certificate-mapping.ts';
 import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
 
@@ -39,23 +42,35 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   const { configuration, log } = options;
   const servers: WsmanHttpServer[] = [];
   const cores: WsmanServer[] = [];
-  const open = async (address: ListenAddress | undefined, tls: { cert: string; key: string } | undefined) => {
+  const open = async (address: ListenAddress | undefined, tls: Tls | undefined) => {
     if (address === undefined) return null;
     const secure = tls !== undefined;
     const schemes = offered(configuration, secure);
+    const mapping =
+      tls?.clientAuthorities === undefined
+        ? undefined
+        : await createCertificateMapping({
+            accountOf: configuration.certificates,
+            accounts: options.accounts,
+            now: () => systemEnvironment.now(),
+          });
+    for (const account of mapping === undefined ? [] : new Set(configuration.certificates.values())) {
+      if (options.accounts(account, '') === undefined)
+        log.warn(`management.certificates: there is no account "${account}" yet`);
+    }
     const core = createWsmanServer({
       dispatcher: options.dispatcher,
       environment: systemWsmanEnvironment,
       identity: { vendor: 'Carmine', version: options.version },
       machine: hostname(),
-      securityProfiles: profiles(schemes, secure),
+      securityProfiles: profiles(schemes, tls),
       onDenied: options.onDenied,
     });
     cores.push(core);
     const server = createWsmanHttpServer({
       core,
       tls,
-      accept: ({ source, secureTransport, channelBinding }) => {
+      accept: ({ source, secureTransport, channelBinding, clientCertificate }) => {
         const acceptor = createHttpAcceptor({
           schemes,
           accounts: options.accounts,
@@ -68,7 +83,9 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
           channelBinding,
           requireChannelBinding: secureTransport && configuration.channelBinding === 'required',
         });
-        return auditedAcceptor(acceptor, source, options.onAuthentication);
+        if (mapping === undefined) return auditedAcceptor(acceptor, source, options.onAuthentication);
+        const presented = clientCertificate === undefined ? undefined : mapping.present(clientCertificate, source);
+        return auditedAcceptor(certificateAcceptor(acceptor, presented), source, options.onAuthentication);
       },
       onError: (error) => log.error('a management request failed', error),
     });
@@ -99,7 +116,7 @@ export function netbiosName(host: string): string {
   return (host.split('.')[0] ?? 'CARMINE').slice(0, 15).toUpperCase();
 }
 
-/** Basic never without TLS; Kerberos and client certificates are not part of this version. */
+/** Basic never without TLS; Kerberos is not part of this version. Client certificates are no scheme of HTTP. */
 function offered(configuration: AgentConfiguration['management'], secure: boolean): HttpScheme[] {
   const schemes: HttpScheme[] = [];
   if (configuration.auth.includes('ntlm')) schemes.push('negotiate');
@@ -107,17 +124,38 @@ function offered(configuration: AgentConfiguration['management'], secure: boolea
   return schemes;
 }
 
-function profiles(schemes: readonly HttpScheme[], secure: boolean): string[] {
-  const transport = secure ? 'https' : 'http';
-  return schemes.map((scheme) => (scheme === 'basic' ? `${transport}/basic` : `${transport}/spnego-kerberos`));
+function profiles(schemes: readonly HttpScheme[], tls: Tls | undefined): string[] {
+  const transport = tls === undefined ? 'http' : 'https';
+  const names = schemes.map((scheme) => (scheme === 'basic' ? `${transport}/basic` : `${transport}/spnego-kerberos`));
+  return tls?.clientAuthorities === undefined ? names : [...names, 'https/mutual'];
 }
 
-async function readTls({ tls }: AgentConfiguration['management']): Promise<{ cert: string; key: string }> {
+interface Tls {
+  readonly cert: string;
+  readonly key: string;
+  /** Undefined: clients are not asked for certificates. */
+  readonly clientAuthorities: readonly string[] | undefined;
+}
+
+async function readTls({ tls, auth }: AgentConfiguration['management']): Promise<Tls> {
   if (tls === undefined)
     throw new CarmineError('configuration/no-certificate', { context: { reason: '[management.tls] is missing' } });
+  const { cert, key, clientCa } = tls;
   try {
-    return { cert: await readFile(tls.cert, 'utf8'), key: await readFile(tls.key, 'utf8') };
+    return {
+      cert: await readFile(cert, 'utf8'),
+      key: await readFile(key, 'utf8'),
+      clientAuthorities:
+        clientCa !== undefined && auth.includes('certificate') ? await readAuthorities(clientCa) : undefined,
+    };
   } catch (cause) {
     throw new CarmineError('configuration/no-certificate', { context: { reason: (cause as Error).message }, cause });
   }
+}
+
+/** The certificates of a PEM file, at least one; each must be readable, lest TLS pass over it. */
+async function readAuthorities(file: string): Promise<string[]> {
+  const blocks = (await readFile(file, 'utf8')).match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);
+  if (blocks === null) throw new Error(`${file} has no certificate in PEM form`);
+  return blocks.map((block) => new X509Certificate(block).toString());
 }

@@ -2,8 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { type HttpAcceptor, tlsServerEndPoint } from '@carmine/auth';
-import { createWsmanConnection, type HttpHead, type HttpReply, type WsmanConnection } from '../server/connection.ts';
+import { TLSSocket } from 'node:tls';
+import { tlsServerEndPoint } from '@carmine/auth';
+import { CarmineError } from '@carmine/errors';
+import {
+  createWsmanConnection,
+  type HttpHead,
+  type HttpReply,
+  type WsmanAcceptor,
+  type WsmanConnection,
+} from '../server/connection.ts';
 import type { WsmanServer } from '../server/server.ts';
 import { readBody } from './read-body.ts';
 
@@ -13,6 +21,8 @@ export interface ConnectionInfo {
   readonly secureTransport: boolean;
   /** What `tlsServerEndPoint` gives for this listener's certificate; undefined on http. */
   readonly channelBinding: Uint8Array | undefined;
+  /** DER of the client's certificate, which chains to the listener's `clientAuthorities`; undefined when it gave none or another one. */
+  readonly clientCertificate: Uint8Array | undefined;
 }
 
 /** Limits of the HTTP side. Times in milliseconds. */
@@ -49,9 +59,19 @@ export const defaultWsmanHttpLimits: WsmanHttpLimits = {
 export interface WsmanHttpServerOptions {
   readonly core: WsmanServer;
   /** Authentication for one new connection. */
-  readonly accept: (connection: ConnectionInfo) => HttpAcceptor;
+  readonly accept: (connection: ConnectionInfo) => WsmanAcceptor;
   /** PEM; with it the server speaks https. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls?:
+    | {
+        readonly cert: string;
+        readonly key: string;
+        /**
+         * PEM, one certificate each. With it clients are asked for a certificate; those that have none, or one of another
+         * issuer, are let in without. Throws `usage/invalid` when it is empty.
+         */
+        readonly clientAuthorities?: readonly string[] | undefined;
+      }
+    | undefined;
   /** Answer `WSMANIDENTIFY: unauthenticated`; off unless said otherwise. */
   readonly anonymousIdentify?: boolean | undefined;
   readonly limits?: Partial<WsmanHttpLimits> | undefined;
@@ -122,7 +142,9 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
   function stateOf(socket: Socket): SocketState {
     let state = states.get(socket);
     if (state === undefined) {
-      const acceptor = options.accept({ source: socket.remoteAddress ?? '', secureTransport, channelBinding });
+      const source = socket.remoteAddress ?? '';
+      const clientCertificate = certificateOf(socket);
+      const acceptor = options.accept({ source, secureTransport, channelBinding, clientCertificate });
       const anonymousIdentify = options.anonymousIdentify === true;
       const connection = createWsmanConnection({ server: options.core, acceptor, secureTransport, anonymousIdentify });
       state = { connection, tail: Promise.resolve(), waiting: 0 };
@@ -189,11 +211,31 @@ function createHttpServer(
     connectionsCheckingInterval: Math.min(5_000, headersTimeout),
   };
   if (options.tls === undefined) return createServer(common, listener);
-  const { cert, key } = options.tls;
+  const { cert, key, clientAuthorities } = options.tls;
+  // Without a list of our own the system's authorities would be trusted with who may manage.
+  if (clientAuthorities?.length === 0)
+    throw new CarmineError('usage/invalid', { context: { reason: 'there is no authority for client certificates' } });
+  const client =
+    clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false, ca: [...clientAuthorities] };
   return createTlsServer(
-    { ...common, cert, key, minVersion: 'TLSv1.2', handshakeTimeout: headersTimeout, ALPNProtocols: ['http/1.1'] },
+    {
+      ...common,
+      ...client,
+      cert,
+      key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: headersTimeout,
+      ALPNProtocols: ['http/1.1'],
+    },
     listener,
   );
+}
+
+/** Only what TLS has verified: chain, dates and purpose. */
+function certificateOf(socket: Socket): Uint8Array | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  return certificate === undefined ? undefined : new Uint8Array(certificate.raw);
 }
 
 function headOf(request: IncomingMessage): HttpHead {

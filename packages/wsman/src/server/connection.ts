@@ -1,4 +1,4 @@
-import type { HttpAcceptor, SecurityContext } from '@carmine/auth';
+import type { HttpAcceptor, HttpAuthOutcome, SecurityContext } from '@carmine/auth';
 import type { Token } from '@carmine/security';
 import { parseContentType } from '../protocol/content-type.ts';
 import { isSealed, type OpenedMessage, openSealed, sealMessage } from '../protocol/sealed.ts';
@@ -46,9 +46,22 @@ export interface WsmanConnection {
   readonly bodyLimit: number;
 }
 
+/**
+ * What an acceptor says: that of HTTP authentication, or 403, when the client certificate that a request relies on is missing
+ * or not accepted (DSP0226 C.3.5). `attempted`: whose it is, if there is one.
+ */
+export type WsmanAuthOutcome =
+  | HttpAuthOutcome
+  | { readonly kind: 'forbidden'; readonly attempted?: string | undefined };
+
+/** An HttpAcceptor that may also know client certificates. */
+export interface WsmanAcceptor extends Pick<HttpAcceptor, 'context'> {
+  authenticate(authorization: string | undefined): WsmanAuthOutcome;
+}
+
 export interface WsmanConnectionOptions {
   readonly server: WsmanServer;
-  readonly acceptor: HttpAcceptor;
+  readonly acceptor: WsmanAcceptor;
   readonly secureTransport: boolean;
   /** Answer Identify to anybody who asks for it with `WSMANIDENTIFY: unauthenticated`. */
   readonly anonymousIdentify: boolean;
@@ -65,6 +78,7 @@ export function createWsmanConnection(options: WsmanConnectionOptions): WsmanCon
     if (options.anonymousIdentify && head.authorization === undefined && isAnonymousIdentify(head))
       return { kind: 'reply', reply: withBody(server.identifyAnonymously(), []) };
     const outcome = acceptor.authenticate(head.authorization);
+    if (outcome.kind === 'forbidden') return reply(403);
     if (outcome.kind !== 'accepted') return reply(401, { wwwAuthenticate: outcome.headers });
     const wwwAuthenticate = outcome.responseHeader === undefined ? [] : [outcome.responseHeader];
     // The last leg of an exchange often has no body; the context is there from now on.
