@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
 import { openAccountDatabase } from '@carmine/auth/node';
 import type { JobProvider } from '@carmine/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -84,7 +85,12 @@ function post(
   url: URL,
   ca: string,
   { client, authorization, body = identify, agent }: Post,
-): Promise<{ readonly status: number; readonly text: string; readonly challenges: string | undefined }> {
+): Promise<{
+  readonly status: number;
+  readonly text: string;
+  readonly challenges: string | undefined;
+  readonly resumed: boolean;
+}> {
   return new Promise((resolve, reject) => {
     const sent = request(
       url,
@@ -103,9 +109,9 @@ function post(
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (part: string) => (text += part));
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, text, challenges: response.headers['www-authenticate'] }),
-        );
+        const resumed = response.socket instanceof TLSSocket && response.socket.isSessionReused();
+        const challenges = response.headers['www-authenticate'];
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text, challenges, resumed }));
       },
     );
     sent.on('error', reject);
@@ -252,7 +258,10 @@ describe('client certificates', () => {
       // Keeps sessions, closes connections.
       const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 });
       onTestFinished(() => agent.destroy());
-      for (let i = 0; i < 3; i++) expect((await post({ client, agent, authorization: hint })).status).toBe(expected);
+      const answers = [];
+      for (let i = 0; i < 3; i++) answers.push(await post({ client, agent, authorization: hint }));
+      expect(answers.map(({ status }) => status)).toEqual([expected, expected, expected]);
+      expect(answers[2]?.resumed).toBe(true);
       expect((await post({ agent, authorization: hint })).status).toBe(403);
     }
   });

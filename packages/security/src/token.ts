@@ -59,7 +59,7 @@ export function tokenHasSid(token: Token, sid: string): boolean {
   return token.userSid === sid || token.groupSids.includes(sid);
 }
 
-/** Every management call needs this (BITS Compact Server Remote Management: members of Administrators only). */
+/** Who may make every management call (BITS Compact Server Remote Management); others only what a role of theirs allows, if any. */
 export function isAdministrator(token: Token): boolean {
   return token.scheme !== 'none' && tokenHasSid(token, wellKnownSids.administrators);
 }
