@@ -2,7 +2,7 @@ import { type Role, roles } from '@carmine/cim';
 
 /** Tables whose keys are free names with text values; the keys may have dots when they are quoted. */
 export const freeTables = ['client.accounts', 'management.roles', 'management.certificates'] as const;
-export type FreeTable = (typeof freeTables)[number];
+type FreeTable = (typeof freeTables)[number];
 
 /** Entries of a configuration: dotted keys, values, lines. */
 export type Entries = ReadonlyMap<string, { readonly value: unknown; readonly line: number | undefined }>;
