@@ -6,6 +6,7 @@ import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
 import { Checks } from './checks.ts';
 import { curlChecks } from './curl.ts';
 import { isThere, runPeer } from './peers.ts';
+import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
 
 /**
@@ -112,6 +113,7 @@ async function suite({
     await pythonChecks('pywinrm', 'pywinrm_copy.py', facts, folder);
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
 
+  await sambaChecks(checks, 100_000);
   await sambaAdChecks(checks, folder);
 }
 
