@@ -74,6 +74,16 @@ describe('the ticket-granting ticket', () => {
     expect(service.clockOffset).toBe(-difference);
   });
 
+  test('the realm may be spelled in another case; the KDC’s spelling counts', () => {
+    const kdc = testKdc();
+    const lower = { realm: realm.toLowerCase(), name: client.name };
+    const exchange = createAsExchange({ client: lower, secret, environment: testEnvironment(5) });
+    expect(runExchange(exchange, [lower.realm, kdc]).credential.client).toEqual(client);
+    const other = { realm: 'OTHER.TEST', name: client.name };
+    const wrong = createAsExchange({ client: other, secret, environment: testEnvironment(5) });
+    expect(() => runExchange(wrong, ['OTHER.TEST', testKdc()])).toThrow(/another client/);
+  });
+
   test('a KDC that keeps being off is left', () => {
     const environment = testEnvironment(5, start + 3_600_000);
     const exchange = createAsExchange({ client, secret, environment });

@@ -111,7 +111,8 @@ export class TestKdc {
         return this.#error(krbErrors.KDC_ERR_PREAUTH_FAILED);
       }
     }
-    const ticket = this.#issue(realm, body, { realm, name: body.cname! }, body.sname!, this.#now);
+    const sname = { nameType: 2, nameString: ['krbtgt', realm] };
+    const ticket = this.#issue(realm, body, { realm, name: body.cname! }, sname, this.#now);
     const cipher = this.#seal(this.key(name, etype), keyUsages.asReply, encAsRepPart.write(this.tamper(ticket.part)));
     return encodeDer(asRep, {
       padata: decodeDer(paDataList, this.#methods(name)).slice(1),

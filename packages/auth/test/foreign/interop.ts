@@ -1,5 +1,6 @@
 /** Our Kerberos against MIT's; started by run.sh, which makes the realm. */
 import { type ChildProcessWithoutNullStreams, execFile, execFileSync, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -158,6 +159,33 @@ async function ourAcceptor(setting: Setting, peer: Peer): Promise<RpcSecurityCon
   return context;
 }
 
+/** What MIT's acceptor sent, for test/golden/kerberos-mit-tokens.json: written when CARMINE_INTEROP_RECORD names a file. */
+const recorded: object[] = [];
+
+async function record(setting: Setting): Promise<void> {
+  await withPeer(async (peer) => {
+    const ours = await ourInitiator(setting, peer);
+    const data = hex(text);
+    const sign = ['05000003', '10060000'];
+    const [mic, sealed] = [await peer.ask('mic', { data }), await peer.ask('seal', { data })];
+    const [pdu, wrapped] = [await peer.ask('seal', { data, sign }), await peer.ask('wrap', { data })];
+    const header = Buffer.from(mic['mic']!, 'hex');
+    recorded.push({
+      key: hex(ours.sessionKey),
+      etype: etypes[setting.host ?? ''],
+      dceStyle: setting.dce === true,
+      acceptorSubkey: (header[2]! & 4) !== 0,
+      sequence: Number(header.readBigUInt64BE(8)),
+      data,
+      mic: mic['mic'],
+      sealed,
+      sign,
+      pdu,
+      wrapped: wrapped['token'],
+    });
+  });
+}
+
 /** Everything that protects, both ways, several times: sequence numbers go on. */
 async function protect(ours: RpcSecurityContext, peer: Peer): Promise<void> {
   for (const data of [text, new Uint8Array(0), new Uint8Array(100_000).fill(7)]) {
@@ -310,19 +338,20 @@ await check('a clock that is an hour off', async () => {
   });
 });
 
+const etypes: Record<string, number> = {
+  'aes256-cts-hmac-sha384-192.example': 20,
+  'aes128-cts-hmac-sha256-128.example': 19,
+  'aes256-cts-hmac-sha1-96.example': 18,
+  'aes128-cts-hmac-sha1-96.example': 17,
+};
 const settings: readonly Setting[] = [
   { mechanism: 'krb5' },
   { mechanism: 'krb5', dce: true },
   { mechanism: 'spnego' },
   { mechanism: 'spnego', dce: true },
-  ...[
-    'aes256-cts-hmac-sha384-192',
-    'aes128-cts-hmac-sha256-128',
-    'aes256-cts-hmac-sha1-96',
-    'aes128-cts-hmac-sha1-96',
-  ].flatMap((etype) => [
-    { mechanism: 'krb5' as const, host: `${etype}.example` },
-    { mechanism: 'krb5' as const, host: `${etype}.example`, dce: true },
+  ...Object.keys(etypes).flatMap((host) => [
+    { mechanism: 'krb5' as const, host },
+    { mechanism: 'krb5' as const, host, dce: true },
   ]),
 ];
 for (const setting of settings) {
@@ -408,6 +437,15 @@ await check('curl --negotiate', async () => {
     server.close();
   }
 });
+
+const recording = process.env['CARMINE_INTEROP_RECORD'];
+if (recording !== undefined) {
+  for (const setting of settings) {
+    if (setting.mechanism === 'krb5' && setting.host !== undefined) await record(setting);
+  }
+  const source = 'tokens of the acceptor of MIT krb5 1.20.1, by test/foreign/run.sh';
+  writeFileSync(recording, `${JSON.stringify({ source, contexts: recorded }, null, 2)}\n`);
+}
 
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

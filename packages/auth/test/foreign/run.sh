@@ -79,6 +79,7 @@ for service in HTTP/files.example WSMAN/files.example host/files.example RPCSS/f
 done
 for type in aes256-cts-hmac-sha384-192 aes128-cts-hmac-sha256-128 aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96; do
   admin "addprinc -randkey -e $type:normal HTTP/$type.example"
+  admin "setstr HTTP/$type.example session_enctypes $type"
   admin "ktadd -k $work/service.keytab -e $type:normal HTTP/$type.example"
 done
 admin "ktadd -norandkey -k $work/admin.keytab admin"

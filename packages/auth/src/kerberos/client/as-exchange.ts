@@ -6,7 +6,7 @@ import type { EncryptionKey } from '../crypto/profile.ts';
 import { allowedEtypes, profileOf, useKey } from '../crypto/profiles.ts';
 import { kerberosInbound, kerberosPolicy, kerberosProtocol } from '../errors.ts';
 import { encryptedData } from '../messages/basic-types.ts';
-import { asRep, asReq, encKdcRepPart, type KdcReqBody, kdcOptions, kdcReqBody } from '../messages/kdc-messages.ts';
+import { asRep, asReq, encKdcRepPart, type KdcReqBody, kdcReqBody } from '../messages/kdc-messages.ts';
 import { type KrbError, krbErrors } from '../messages/krb-error.ts';
 import {
   type EtypeInfo2,
@@ -79,7 +79,8 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
   #makeBody(): KdcReqBody {
     const { client, environment, lifetime = defaultLifetime } = this.#options;
     return {
-      kdcOptions: kdcOptions.forwardable,
+      // Nothing is delegated: the plainest ticket will do.
+      kdcOptions: 0,
       cname: client.name,
       realm: client.realm,
       sname: krbtgtName(client.realm),
@@ -158,7 +159,8 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
   #granted(reply: Uint8Array): void {
     const { client, secret, environment } = this.#options;
     const { crealm, cname, ticket, encPart, padata } = decodeDer(asRep, reply);
-    if (crealm !== client.realm || !sameName(cname, client.name)) {
+    // QUIRK: Windows takes the realm in any case and answers with its own spelling, which counts from then on.
+    if (crealm.toUpperCase() !== client.realm.toUpperCase() || !sameName(cname, client.name)) {
       throw kerberosProtocol('the ticket is for another client');
     }
     if (!this.#etypes.includes(encPart.etype)) throw kerberosProtocol('an encryption type that was not asked for');
@@ -167,7 +169,8 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
     if (key === undefined) throw kerberosPolicy('there is no key for the answer');
     const part = decodeDer(encKdcRepPart, this.#decrypt(key, encPart.cipher));
     if (part.nonce !== this.#body.nonce) throw kerberosProtocol('the answer is to another request');
-    if (part.srealm !== client.realm || !sameName(part.sname, krbtgtName(client.realm))) {
+    const granting = [krbtgtName(crealm), krbtgtName(client.realm)];
+    if (part.srealm !== crealm || !granting.some((name) => sameName(part.sname, name))) {
       throw kerberosProtocol('the ticket is for another service');
     }
     // Now that the KDC has proved itself its time may be believed.
@@ -175,7 +178,12 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
       this.#clockOffset = part.authtime - environment.now();
     }
     if (part.endtime <= this.#now()) throw kerberosProtocol('the ticket has ended already');
-    this.result = { credential: credentialOf(client, ticket, part), clockOffset: this.#clockOffset };
+    const sname = krbtgtName(crealm);
+    const credential = credentialOf({ realm: crealm, name: cname }, ticket, { ...part, sname });
+    this.result = {
+      credential,
+      clockOffset: this.#clockOffset,
+    };
   }
 
   #decrypt(key: EncryptionKey, cipher: Uint8Array): Uint8Array {

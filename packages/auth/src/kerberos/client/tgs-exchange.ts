@@ -83,7 +83,7 @@ class TgsExchange extends KdcExchangeBase<ServiceTicket> {
     const { sessionKey } = this.#granting;
     const subkey = { etype: sessionKey.etype, value: environment.randomBytes(profileOf(sessionKey).keyLength) };
     const reqBody = encodeDer(kdcReqBody, {
-      kdcOptions: kdcOptions.canonicalize | kdcOptions.forwardable,
+      kdcOptions: kdcOptions.canonicalize,
       realm,
       sname: name,
       till: this.#granting.endTime,

@@ -113,4 +113,4 @@ export const encKdcRepPart: DerCodec<EncKdcRepPart> = {
 };
 
 /** KDCOptions, RFC 4120 section 5.4.1; canonicalize is RFC 6806's. */
-export const kdcOptions = { forwardable: 0x4000_0000, renewable: 0x0080_0000, canonicalize: 0x0001_0000 } as const;
+export const kdcOptions = { canonicalize: 0x0001_0000 } as const;
