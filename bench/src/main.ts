@@ -1,0 +1,31 @@
+import { parseArgs } from 'node:util';
+import { authScenario } from './scenarios/auth.ts';
+import { copyScenario } from './scenarios/copy.ts';
+import { fetchScenario } from './scenarios/fetch.ts';
+import { type Scenario, show } from './scenarios/measure.ts';
+import { wsmanScenario } from './scenarios/wsman.ts';
+
+/** `npm run bench -- SCENARIO [--rounds N] [--json]` */
+const scenarios: Readonly<Record<string, Scenario>> = {
+  auth: authScenario,
+  wsman: wsmanScenario,
+  copy: copyScenario,
+  fetch: fetchScenario,
+};
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string' }, json: { type: 'boolean' } },
+});
+const name = positionals[0] ?? '';
+const scenario = scenarios[name];
+const rounds = Number(values.rounds ?? 5);
+if (scenario === undefined || !Number.isInteger(rounds) || rounds < 1) {
+  process.stderr.write(
+    `usage: npm run bench -- SCENARIO [--rounds N] [--json]; SCENARIO is ${Object.keys(scenarios).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+const result = await scenario(rounds, (text) => void process.stderr.write(`${text}\n`));
+process.stdout.write(`\n${show(result)}\n`);
+if (values.json === true) process.stdout.write(`${JSON.stringify({ scenario: name, rounds, ...result.report })}\n`);

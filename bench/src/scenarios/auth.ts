@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type Account,
+  createNtlmAcceptor,
+  createNtlmInitiator,
+  createSpnegoAcceptor,
+  createSpnegoInitiator,
+  ntlmAcceptorMechanism,
+  ntlmInitiatorMechanism,
+  ntOwfV1,
+  type SecurityContext,
+} from '@carmine/auth';
+import { systemEnvironment } from '@carmine/auth/node';
+import Benchmark from 'benchmark';
+import { runPeer } from '../foreign/peers.ts';
+import type { Scenario } from './measure.ts';
+
+/** NTLM handshakes, both sides in one process, and sealed messages; beside them what OpenSSL's RC4 and MD5 do. */
+export const authScenario: Scenario = async (_rounds, say) => {
+  const rates = new Map<string, number>();
+  const deviation = new Map<string, number>();
+  const suite = new Benchmark.Suite();
+  suite.add('NTLM handshake, both sides', () => handshake('ntlm'));
+  suite.add('SPNEGO with NTLM, both sides', () => handshake('spnego'));
+  for (const size of sizes) {
+    const message = randomBytes(size);
+    const sealing = handshake('ntlm');
+    suite.add(`seal ${size}`, () => {
+      sealing.client.wrap(message);
+    });
+    const both = handshake('ntlm');
+    suite.add(`seal and unseal ${size}`, () => {
+      both.server.unwrap(both.client.wrap(message));
+    });
+  }
+  suite.on('cycle', (event: Benchmark.Event) => {
+    const { name = '', hz, stats } = event.target as unknown as Benchmark;
+    say(`${name}: ${hz.toFixed(0)} /s`);
+    rates.set(name, hz);
+    deviation.set(name, stats.rme);
+  });
+  await new Promise<void>((resolve) => {
+    suite.on('complete', () => resolve()).run({ async: true });
+  });
+
+  const rate = (name: string) => rates.get(name) ?? 0;
+  const handshakes = [...rates.keys()].filter((name) => name.includes('both sides'));
+  const rows = handshakes.map((name) => [name, `${rate(name).toFixed(0)} /s`, `±${deviation.get(name)?.toFixed(1)} %`]);
+  const throughput: Record<string, number> = {};
+  for (const size of sizes) {
+    const [seal, both] = [rate(`seal ${size}`), rate(`seal and unseal ${size}`)];
+    throughput[`seal ${size}`] = (seal * size) / 1e6;
+    throughput[`unseal ${size}`] = size / 1e6 / (1 / both - 1 / seal);
+  }
+  for (const [name, megabytes] of Object.entries(throughput))
+    rows.push([`${name} octets`, `${megabytes.toFixed(0)} MB/s`, '']);
+  const notes = ['Unsealing is the time of sealing and unsealing less that of sealing: messages have an order.'];
+  const openssl: Record<string, number | undefined> = {};
+  for (const [name, args] of peers) {
+    const megabytes = await opensslSpeed(args);
+    openssl[name] = megabytes;
+    if (megabytes === undefined) notes.push(`${name}: not run, this machine's OpenSSL does not have it`);
+    else rows.push([name, `${megabytes.toFixed(0)} MB/s`, '']);
+  }
+  return {
+    title: 'NTLM',
+    head: ['WHAT', 'RATE', 'ERROR'],
+    rows,
+    notes,
+    report: { perSecond: Object.fromEntries(rates), relativeError: Object.fromEntries(deviation), throughput, openssl },
+  };
+};
+
+const sizes = [1024, 65_536];
+
+const account: Account = {
+  name: 'HOST\\admin',
+  userSid: 'S-1-5-21-1-2-3-1000',
+  groupSids: [],
+  ntHash: ntOwfV1('Passw0rd!'),
+};
+
+function handshake(kind: 'ntlm' | 'spnego'): { readonly client: SecurityContext; readonly server: SecurityContext } {
+  const forClient = { credentials: { user: 'admin', password: 'Passw0rd!' }, environment: systemEnvironment };
+  const forServer = { accounts: () => account, environment: systemEnvironment, hostName: 'HOST' };
+  const [client, server] =
+    kind === 'ntlm'
+      ? [createNtlmInitiator(forClient), createNtlmAcceptor(forServer)]
+      : [
+          createSpnegoInitiator({ mechanisms: [ntlmInitiatorMechanism(forClient)] }),
+          createSpnegoAcceptor({ mechanisms: [ntlmAcceptorMechanism(forServer)] }),
+        ];
+  let token = client.step();
+  for (let toServer = true; token !== undefined; toServer = !toServer) token = (toServer ? server : client).step(token);
+  if (!client.complete || !server.complete) throw new Error('the handshake did not complete');
+  return { client, server };
+}
+
+const peers: readonly (readonly [string, readonly string[]])[] = [
+  ['OpenSSL RC4, 64 KiB', ['-provider', 'legacy', '-provider', 'default', '-evp', 'rc4']],
+  ['OpenSSL MD5, 64 KiB', ['-evp', 'md5']],
+];
+
+/** Megabytes per second; undefined when it cannot be had. */
+async function opensslSpeed(args: readonly string[]): Promise<number | undefined> {
+  const ran = await runPeer('openssl', ['speed', '-mr', '-seconds', '2', '-bytes', '65536', ...args]).catch(
+    () => undefined,
+  );
+  const match = /^\+F:\d+:[^:]+:([\d.]+)/m.exec(ran?.stdout ?? '');
+  return ran?.code === 0 && match !== null ? Number(match[1]) / 1e6 : undefined;
+}
