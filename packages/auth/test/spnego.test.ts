@@ -1,5 +1,5 @@
 import { isCarmineError } from '@carmine/errors';
-import { toHex } from '@carmine/testkit';
+import { fromHex, toHex } from '@carmine/testkit';
 import { concatBytes, equalBytes } from '@carmine/wire';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -278,6 +278,33 @@ describe('tokens', () => {
     const token = encodeNegTokenInit(encodeMechTypes(Array.from({ length: 33 }, () => ntlm)), undefined);
     expect(() => decodeNegTokenInit(token)).toThrow(expect.objectContaining({ code: 'wire/limit' }));
     expect(caught(() => acceptor().step(token))).toMatchObject({ code: 'auth/protocol' });
+  });
+
+  // Found by fuzzing: such tokens were taken, and part of them was not looked at.
+  test.each([
+    ['octets behind a field, inside its tag', 'a10c 300a a208 0403616263 04017a', 'wire/trailing'],
+    ['a field twice', 'a10e 300c a20404026162 a20404026364', 'wire/invalid'],
+    ['fields in another order', 'a10c 300a a303040161 a0030a0101', 'wire/invalid'],
+    ['something that is no field', 'a109 3007 a203040161 0500', 'wire/invalid'],
+  ])('%s', (_, hex, code) => {
+    const token = fromHex(hex.replaceAll(' ', ''));
+    expect(() => decodeNegTokenResp(token)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test('a mechListMIC under another tag is not skipped, and extensions are', () => {
+    const token = encodeNegTokenResp({
+      negState: undefined,
+      responseToken: Uint8Array.of(1),
+      mechListMic: Uint8Array.of(2),
+    });
+    const renamed = (tag: number) => token.map((octet) => (octet === 0xa3 ? tag : octet));
+    expect(decodeNegTokenResp(renamed(0xa4))).toMatchObject({
+      responseToken: Uint8Array.of(1),
+      mechListMic: undefined,
+    });
+    for (const tag of [0xa0, 0xa1, 0xa2, 0x30, 0xc3]) {
+      expect(() => decodeNegTokenResp(renamed(tag))).toThrow(expect.objectContaining({ code: 'wire/invalid' }));
+    }
   });
 
   test('property: answers survive', () => {

@@ -56,7 +56,9 @@ export function decodeNegTokenInit(input: Uint8Array): NegTokenInit {
   const fields = token.enter(contextTag(0)).sequence();
   token.expectEnd();
 
-  const list = fields.enter(contextTag(0)).element();
+  const first = fields.enter(contextTag(0));
+  const list = first.element();
+  first.expectEnd();
   if (list.tag !== derTags.sequence) throw invalid('NegTokenInit', 'mechTypes is not a SEQUENCE');
   const entries = new DerReader(list.contents, 'MechTypeList');
   const mechTypes: string[] = [];
@@ -71,13 +73,16 @@ export function decodeNegTokenInit(input: Uint8Array): NegTokenInit {
   if (mechTypes.length === 0) throw invalid('NegTokenInit', 'mechTypes is empty');
 
   fields.enterIf(contextTag(1)); // reqFlags: "should be ignored" when not integrity-protected (section 4.2.1)
-  const mechToken = fields.enterIf(contextTag(2))?.octetString().slice();
+  const mechToken = optional(fields, 2, octets);
   // [3] is the mechListMIC of RFC 4178 and the negHints of [MS-SPNG] 2.2.1, whose MIC is [4].
   let mechListMic: Uint8Array | undefined;
   for (const number of [3, 4]) {
     const field = fields.enterIf(contextTag(number));
-    if (field?.peekTag() === derTags.octetString) mechListMic = field.octetString().slice();
+    if (field?.peekTag() !== derTags.octetString) continue;
+    mechListMic = octets(field);
+    field.expectEnd();
   }
+  skipExtensions(fields, 'NegTokenInit', 4);
   return { mechTypes, mechTypesDer: list.raw.slice(), mechToken, mechListMic };
 }
 
@@ -94,15 +99,35 @@ export function decodeNegTokenResp(input: Uint8Array): NegTokenResp {
   const outer = new DerReader(input, 'NegTokenResp');
   const fields = outer.enter(contextTag(1)).sequence();
   outer.expectEnd();
-  const state = fields.enterIf(contextTag(0))?.enumerated();
+  const state = optional(fields, 0, (field) => field.enumerated());
   const negState = state === undefined ? undefined : negStates[state];
   if (state !== undefined && negState === undefined) throw invalid('NegTokenResp', `negState ${state}`);
-  return {
-    negState,
-    supportedMech: fields.enterIf(contextTag(1))?.objectIdentifier(),
-    responseToken: fields.enterIf(contextTag(2))?.octetString().slice(),
-    mechListMic: fields.enterIf(contextTag(3))?.octetString().slice(),
-  };
+  const supportedMech = optional(fields, 1, (field) => field.objectIdentifier());
+  const responseToken = optional(fields, 2, octets);
+  const mechListMic = optional(fields, 3, octets);
+  skipExtensions(fields, 'NegTokenResp', 3);
+  return { negState, supportedMech, responseToken, mechListMic };
+}
+
+/** The value of an explicitly tagged field, which is all that its tag may hold; undefined when the field is not next. */
+function optional<T>(fields: DerReader, number: number, read: (field: DerReader) => T): T | undefined {
+  const field = fields.enterIf(contextTag(number));
+  if (field === undefined) return undefined;
+  const value = read(field);
+  field.expectEnd();
+  return value;
+}
+
+function octets(field: DerReader): Uint8Array {
+  return field.octetString().slice();
+}
+
+/** Both SEQUENCEs end in an extension marker: fields with higher numbers may follow, and nothing else. */
+function skipExtensions(fields: DerReader, what: string, last: number): void {
+  while (!fields.atEnd) {
+    const { tag } = fields.element();
+    if (tag <= contextTag(last) || tag > contextTag(30)) throw invalid(what, 'a field is twice or not in its place');
+  }
 }
 
 function invalid(what: string, reason: string): CarmineError {
