@@ -52,7 +52,7 @@ function summary(state: JournalState | undefined): string {
 }
 
 function inJournal(before: readonly Uint8Array[], payload: Uint8Array): Uint8Array {
-  return concatBytes(bytesOf('CARMJNL1'), ...before, record([...payload.subarray(0, 65_536)]));
+  return concatBytes(bytesOf('CARMJNL1'), ...before, record([], payload.subarray(0, 65_536)));
 }
 
 function record(start: readonly number[], ...parts: readonly Uint8Array[]): Uint8Array {
