@@ -11,7 +11,7 @@ export interface FuzzReport {
   readonly parsers: readonly ParserReport[];
 }
 
-export interface ParserReport {
+interface ParserReport {
   readonly parser: string;
   readonly inputs: number;
   readonly accepted: number;

@@ -6,7 +6,7 @@ import type { FuzzCheck, FuzzSeed, FuzzTarget } from './target.ts';
 /** What must hold for each input. */
 export const fuzzLimits = { milliseconds: 20, memory: 8 * 1024 * 1024 } as const;
 
-export interface FuzzFailure {
+interface FuzzFailure {
   /** Number of the input; with the seed of the run it can be made again. Valid inputs that fail have -1. */
   readonly index: number;
   readonly parser: string;

@@ -21,6 +21,7 @@ import {
   type WsmanServer,
 } from '@carmine/wsman';
 import { countingJobs } from '../../counting-jobs.ts';
+import { sealedType, sealFrame } from '../../sealed-frame.ts';
 import { BrokenPromise, bytesOf, type FuzzSeed, type FuzzTarget, textOf } from '../target.ts';
 
 /**
@@ -46,7 +47,7 @@ export async function wsmanTarget(): Promise<FuzzTarget> {
     }
   }
   const connection = newConnection(server);
-  const frame = concat(`multipart/encrypted;protocol="${protocol}";boundary="Encrypted Boundary"\n`, sealedFrame());
+  const frame = concat(`${sealedType}\n`, sealFrame(context, bytesOf(identify)).body);
   seeds.push({ name: 'wsman sealed frame', input: frame, feed: (input) => askSealed(connection, input) });
   const utf16 = concat('', Uint8Array.from([0xff, 0xfe, ...Buffer.from(identify, 'utf16le')]));
   seeds.push({ name: 'wsman request in UTF-16', input: utf16, feed: (input) => ask(server, input, 'UTF-16') });
@@ -214,22 +215,8 @@ function checksum(plaintext: Uint8Array): Uint8Array {
   return header;
 }
 
-const protocol = 'application/HTTP-SPNEGO-session-encrypted';
 const identify =
   '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><s:Body><i:Identify/></s:Body></s:Envelope>';
-
-function sealedFrame(): Uint8Array {
-  const { header, data } = context.wrap(bytesOf(identify));
-  const head = [
-    '--Encrypted Boundary',
-    `\tContent-Type: ${protocol}`,
-    `\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=${data.length}`,
-    '--Encrypted Boundary',
-    '\tContent-Type: application/octet-stream',
-    '',
-  ].join('\r\n');
-  return concat(head, Uint8Array.of(16, 0, 0, 0), header, data, bytesOf('--Encrypted Boundary--\r\n'));
-}
 
 function concat(text: string, ...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat([bytesOf(text), ...parts]));
