@@ -17,6 +17,7 @@ function context(section = '') {
   return {
     configuration: parseConfiguration({ role: 'client', file: 'test.toml', text, environment: {} }),
     accounts: () => undefined,
+    kerberos: undefined,
     attempts: { allow: () => true, report: () => {} },
     onAuthentication: () => {},
     certificates: openCertificateFiles(folder),

@@ -16,6 +16,7 @@ export async function createServerService(context: AgentContext): Promise<AgentS
     requireChannelBinding: server.channelBinding === 'required',
     accounts,
     attempts,
+    kerberos: context.kerberos,
     wrapAcceptor: (acceptor, source) => auditedAcceptor(acceptor, source, onAuthentication),
     certificates,
     environment: systemEnvironment,

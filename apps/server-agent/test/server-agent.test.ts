@@ -18,6 +18,7 @@ function context(section = '') {
   return {
     configuration: parseConfiguration({ role: 'server', file: 'test.toml', text, environment: {} }),
     accounts: () => undefined,
+    kerberos: undefined,
     attempts: { allow: () => true, report: () => {} },
     onAuthentication: () => {},
     certificates: openCertificateFiles(folder),

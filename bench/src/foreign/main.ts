@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
 import { Checks } from './checks.ts';
 import { curlChecks } from './curl.ts';
+import { mitKerberosChecks } from './mit-kerberos.ts';
 import { isThere, runPeer } from './peers.ts';
 import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
@@ -113,6 +114,7 @@ async function suite({
     await pythonChecks('pywinrm', 'pywinrm_copy.py', facts, folder);
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
 
+  await mitKerberosChecks(checks);
   await sambaChecks(checks, 100_000);
   await sambaAdChecks(checks, folder);
 }

@@ -1,7 +1,12 @@
 import { type Role, roles } from '@carmine/cim';
 
 /** Tables whose keys are free names with text values; the keys may have dots when they are quoted. */
-export const freeTables = ['client.accounts', 'management.roles', 'management.certificates'] as const;
+export const freeTables = [
+  'client.accounts',
+  'management.roles',
+  'management.certificates',
+  'kerberos.accounts',
+] as const;
 type FreeTable = (typeof freeTables)[number];
 
 /** Entries of a configuration: dotted keys, values, lines. */
@@ -16,6 +21,18 @@ export function readAccounts(entries: Entries, refuse: Refuse): ReadonlyMap<stri
       return no('the service accounts are LocalSystem, LocalService and NetworkService');
     return typeof value === 'string' && value !== '' ? value : no('expected the name of a user');
   });
+}
+
+/** Kerberos principal, in lower case, to account. */
+export function readPrincipals(entries: Entries, refuse: Refuse): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  readTable(entries, refuse, 'kerberos.accounts', (principal, value, no) => {
+    if (!/^[^\s@]+@[^\s@]+$/.test(principal)) return no('expected a principal, "user@REALM"');
+    if (typeof value !== 'string' || value === '') return no('expected the name of an account');
+    if (found.has(principal.toLowerCase())) return no('the same principal is listed twice');
+    return found.set(principal.toLowerCase(), value);
+  });
+  return found;
 }
 
 /** Group to role. */

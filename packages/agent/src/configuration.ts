@@ -18,6 +18,7 @@ import {
   type Refuse,
   readAccounts,
   readCertificates,
+  readPrincipals,
   readRoles,
 } from './configuration-tables.ts';
 
@@ -59,6 +60,8 @@ export interface AgentConfiguration {
     readonly connections: number;
   };
   readonly metrics: { readonly http: ListenAddress | undefined };
+  /** For management and data ports. `accounts`: principal in lower case to account. */
+  readonly kerberos: { readonly keytab: string | undefined; readonly accounts: ReadonlyMap<string, string> };
 }
 
 /** Every key there is. `environment`: CARMINE_ and the key in capitals with `_` for the dots. */
@@ -84,13 +87,14 @@ const schema = {
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
   'client.connections': integerValue(1, 64),
   'metrics.http': addressValue,
+  'kerberos.keytab': pathValue,
 } as const satisfies Record<string, ValueReader<unknown>>;
 
 type Key = keyof typeof schema;
 type Value<K extends Key> = (typeof schema)[K] extends ValueReader<infer T> ? T : never;
 
 /** Tables that may stand in the file of either role. */
-const tables = ['management', 'management.tls', 'server', 'client', 'metrics', ...freeTables];
+const tables = ['management', 'management.tls', 'server', 'client', 'metrics', 'kerberos', ...freeTables];
 
 export interface ConfigurationSources {
   readonly role: AgentRole;
@@ -156,7 +160,8 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   const [cert, key] = [read('management.tls.cert'), read('management.tls.key')];
   if (https !== undefined && (cert === undefined || key === undefined))
     refuse('management.https', 'needs [management.tls] cert and key');
-  const auth = read('management.auth') ?? ['kerberos', 'ntlm'];
+  const keytab = read('kerberos.keytab');
+  const auth = read('management.auth') ?? (keytab === undefined ? ['ntlm'] : ['kerberos', 'ntlm']);
   const clientCa = read('management.tls.client_ca');
   if (https !== undefined && auth.includes('certificate') && clientCa === undefined)
     refuse('management.auth', '"certificate" needs client_ca in [management.tls]');
@@ -191,15 +196,18 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       connections: read('client.connections') ?? 4,
     },
     metrics: { http: metrics },
+    kerberos: { keytab, accounts: readPrincipals(entries, refuse) },
   };
 }
 
 /** What works but may not be what was meant; `check` prints it. */
 export function configurationWarnings(role: AgentRole, configuration: AgentConfiguration): string[] {
   const warnings: string[] = [];
-  const { management, server, client } = configuration;
-  if (management.auth.includes('kerberos'))
-    warnings.push('management.auth: "kerberos" is not part of this version and is not offered');
+  const { management, server, client, kerberos } = configuration;
+  if (management.auth.includes('kerberos') && kerberos.keytab === undefined)
+    warnings.push('management.auth: "kerberos" is not offered: [kerberos] keytab is not set');
+  if (kerberos.keytab === undefined && kerberos.accounts.size > 0)
+    warnings.push('kerberos.accounts has no effect: [kerberos] keytab is not set');
   for (const scheme of ['basic', 'certificate'] as const) {
     if (management.auth.includes(scheme) && management.https === undefined)
       warnings.push(`management.auth: "${scheme}" is offered over https only, and management.https is off`);

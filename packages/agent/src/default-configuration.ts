@@ -59,6 +59,11 @@ trust = []
 # NetworkService = "carmine"
 `;
   return `${common}${role === 'server' ? server : client}
+# [kerberos]
+# keytab = "/etc/krb5.keytab"     # keys of HTTP/HOST or WSMAN/HOST; lets domain accounts log on, on management and data ports
+# [kerberos.accounts]             # who of them is which local account; others have the SIDs of their PAC and manage nothing
+# "alice@EXAMPLE.COM" = "admin"
+
 # [metrics]
 # http = "127.0.0.1:9464"
 `;

@@ -59,6 +59,12 @@ describe('every key', () => {
       ['ntlm', 'basic', 'kerberos', 'certificate'],
     ],
     ['management.auth = []', (c) => c.management.auth, []],
+    ['kerberos.keytab = "/k"', (c) => [c.kerberos.keytab, c.management.auth], ['/k', ['kerberos', 'ntlm']]],
+    [
+      '[kerberos.accounts]\n"Alice@EXAMPLE.COM" = "admin"',
+      (c) => [...c.kerberos.accounts],
+      [['alice@example.com', 'admin']],
+    ],
     ['management.channel_binding = "relaxed"', (c) => c.management.channelBinding, 'relaxed'],
     [
       '[management.roles]\nHelpdesk = "reader"\n"Ops on call" = "operator"\n"web.example" = "publisher"',
@@ -95,7 +101,7 @@ describe('every key', () => {
       management: {
         http: { host: '127.0.0.1', port: 5985 },
         https: undefined,
-        auth: ['kerberos', 'ntlm'],
+        auth: ['ntlm'],
         channelBinding: 'required',
         tls: undefined,
         certificates: new Map(),
@@ -111,11 +117,15 @@ describe('every key', () => {
       },
       client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
       metrics: { http: undefined },
+      kerberos: { keytab: undefined, accounts: new Map() },
     });
   });
 
   it.each([
     ['state_dir = "relative"', 'state_dir', 'expected an absolute path', 'management.http = "h:1"\n\n\n'],
+    ['kerberos.accounts.alice = "x"', 'kerberos.accounts.alice', 'expected a principal, "user@REALM"'],
+    ['kerberos.accounts."a@R" = 5', 'kerberos.accounts.a@R', 'expected the name of an account'],
+    ['kerberos.keytab = "relative"', 'kerberos.keytab', 'expected an absolute path'],
     ['state_dir = 7', 'state_dir', 'expected an absolute path', 'management.http = "h:1"\n\n\n'],
     ['management.http = "127.0.0.1"', 'management.http', 'expected "host:port"', 'state_dir = "/s"\n\n\n'],
     ['management.http = 5985', 'management.http', 'expected "host:port"', 'state_dir = "/s"\n\n\n'],
@@ -411,7 +421,18 @@ describe('warnings', () => {
   it.each<[string, AgentRole, string[]]>([
     [`${rooted}management.auth = ["ntlm"]`, 'server', []],
     [`${rooted}management.auth = ["ntlm"]`, 'client', []],
-    [rooted, 'server', ['management.auth: "kerberos" is not part of this version and is not offered']],
+    [rooted, 'server', []],
+    [
+      `${rooted}management.auth = ["kerberos"]`,
+      'server',
+      ['management.auth: "kerberos" is not offered: [kerberos] keytab is not set'],
+    ],
+    [
+      `${rooted}kerberos.accounts."a@R" = "x"`,
+      'server',
+      ['kerberos.accounts has no effect: [kerberos] keytab is not set'],
+    ],
+    [`${rooted}kerberos.keytab = "/k"\nkerberos.accounts."a@R" = "x"`, 'server', []],
     [
       `${rooted}management.auth = ["basic", "certificate"]`,
       'server',

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type AccountLookup, type AttemptGate, createAttemptLimiter } from '@carmine/auth';
+import { type AccountLookup, type AttemptGate, createAttemptLimiter, type KerberosService } from '@carmine/auth';
 import { openAccountDatabase } from '@carmine/auth/node';
 import { type AuditEvent, createDispatcher, type Providers } from '@carmine/cim';
 import type { Token } from '@carmine/security';
@@ -9,6 +9,7 @@ import { openAuditLog } from './audit-log.ts';
 import type { AuthenticationObserver } from './audited-acceptor.ts';
 import { type CertificateFiles, openCertificateFiles } from './certificate-files.ts';
 import { makeStateFolder } from './files.ts';
+import { openKerberos } from './kerberos.ts';
 import type { Log } from './log.ts';
 import { netbiosName, openManagement } from './management.ts';
 import { CallCounter, type MetricsSource, serveMetrics } from './metrics.ts';
@@ -30,6 +31,8 @@ export interface AgentContext {
   readonly accounts: AccountLookup;
   /** One for all listeners: failures on one port count on the others. */
   readonly attempts: AttemptGate;
+  /** Undefined: Kerberos is not configured. */
+  readonly kerberos: KerberosService | undefined;
   /** For the audit. */
   readonly onAuthentication: AuthenticationObserver;
   readonly certificates: CertificateFiles;
@@ -94,6 +97,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (accounts.list().length === 0) log.warn('there are no accounts: nobody can log on; see "account add"');
     const certificates = openCertificateFiles(configuration.stateDir);
     const attempts = createAttemptLimiter({ now: () => performance.now() });
+    const kerberos = openKerberos(configuration.kerberos, accounts.lookup, accounts.machineSid, log);
     const calls = new CallCounter();
     const record = (event: AuditEvent) => {
       audit.write(event);
@@ -111,6 +115,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration,
       accounts: accounts.lookup,
       attempts,
+      kerberos,
       onAuthentication: onAuthentication('data'),
       certificates,
       hostName,
@@ -131,6 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       dispatcher,
       accounts: accounts.lookup,
       attempts,
+      kerberos,
       onAuthentication: onAuthentication('management'),
       log,
       version: options.version,

@@ -1,7 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { type AccountLookup, type AttemptGate, createHttpAcceptor, type HttpScheme } from '@carmine/auth';
+import {
+  type AccountLookup,
+  type AttemptGate,
+  createHttpAcceptor,
+  type HttpScheme,
+  type KerberosService,
+} from '@carmine/auth';
 import { systemEnvironment } from '@carmine/auth/node';
 import type { CimDispatcher } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
@@ -30,6 +36,7 @@ export interface ManagementOptions {
   readonly dispatcher: CimDispatcher;
   readonly accounts: AccountLookup;
   readonly attempts: AttemptGate;
+  readonly kerberos: KerberosService | undefined;
   readonly log: Log;
   readonly version: string;
   readonly onAuthentication: AuthenticationObserver;
@@ -45,7 +52,9 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   const open = async (address: ListenAddress | undefined, tls: Tls | undefined) => {
     if (address === undefined) return null;
     const secure = tls !== undefined;
-    const schemes = offered(configuration, secure);
+    const kerberos = configuration.auth.includes('kerberos') ? options.kerberos : undefined;
+    const ntlm = configuration.auth.includes('ntlm');
+    const schemes = offered(configuration, secure, kerberos !== undefined);
     const mapping =
       tls?.clientAuthorities === undefined
         ? undefined
@@ -75,6 +84,8 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
           schemes,
           accounts: options.accounts,
           attempts: options.attempts,
+          kerberos,
+          ntlm,
           environment: systemEnvironment,
           hostName: netbiosName(hostname()),
           realm: 'WSMAN',
@@ -116,10 +127,11 @@ export function netbiosName(host: string): string {
   return (host.split('.')[0] ?? 'CARMINE').slice(0, 15).toUpperCase();
 }
 
-/** Basic never without TLS; Kerberos is not part of this version. Client certificates are no scheme of HTTP. */
-function offered(configuration: AgentConfiguration['management'], secure: boolean): HttpScheme[] {
+/** Basic never without TLS, Kerberos only with keys. Client certificates are no scheme of HTTP. */
+function offered(configuration: AgentConfiguration['management'], secure: boolean, kerberos: boolean): HttpScheme[] {
   const schemes: HttpScheme[] = [];
-  if (configuration.auth.includes('ntlm')) schemes.push('negotiate');
+  if (configuration.auth.includes('ntlm') || kerberos) schemes.push('negotiate');
+  if (kerberos) schemes.push('kerberos');
   if (configuration.auth.includes('basic') && secure) schemes.push('basic');
   return schemes;
 }

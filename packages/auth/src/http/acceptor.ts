@@ -140,7 +140,7 @@ class HttpAcceptorState implements HttpAcceptor {
     const kerberos = this.#kerberos;
     if (scheme === 'ntlm') return createNtlmAcceptor(this.#ntlm);
     if (scheme === 'kerberos' && kerberos !== undefined) return createKerberosAcceptor(kerberos);
-    const mechanisms = [ntlmAcceptorMechanism(this.#ntlm)];
+    const mechanisms = this.#options.ntlm === false ? [] : [ntlmAcceptorMechanism(this.#ntlm)];
     if (kerberos !== undefined) mechanisms.unshift(kerberosAcceptorMechanism(kerberos));
     return createSpnegoAcceptor({ mechanisms });
   }
@@ -149,7 +149,8 @@ class HttpAcceptorState implements HttpAcceptor {
   #isOfferable(scheme: HttpScheme): boolean {
     if (scheme === 'basic') return this.#options.secureTransport;
     if (scheme === 'kerberos') return this.#kerberos !== undefined;
-    return scheme === 'negotiate' || scheme === 'ntlm';
+    if (scheme === 'negotiate') return this.#options.ntlm !== false || this.#kerberos !== undefined;
+    return scheme === 'ntlm';
   }
 
   #token(account: AuthenticatedAccount, scheme: AuthenticationScheme): Token {

@@ -36,6 +36,8 @@ export interface HttpAcceptorOptions {
    * service for all connections.
    */
   readonly kerberos?: KerberosService | undefined;
+  /** False: Negotiate does not accept NTLM. */
+  readonly ntlm?: boolean | undefined;
   /** Slows down guessing; none unless given. */
   readonly attempts?: AttemptGate | undefined;
 }

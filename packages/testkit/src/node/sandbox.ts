@@ -71,8 +71,12 @@ export interface SandboxOptions {
   readonly auth?: readonly string[] | undefined;
   /** Manage the server agent over https too, with `certificate`. */
   readonly https?: boolean | undefined;
+  /** Further keys of `[management]`. */
+  readonly management?: string | undefined;
   /** Appended to the role's own section of the configuration. */
   readonly section?: Partial<Record<'server' | 'client', string>> | undefined;
+  /** Further tables, given the sandbox's folder. */
+  readonly tables?: Partial<Record<'server' | 'client', (folder: string) => string>> | undefined;
   /** Folder for the temporary folder; the system's unless given. */
   readonly parent?: string | undefined;
 }
@@ -140,6 +144,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         '[management]',
         `http = "127.0.0.1:${port}"`,
         `auth = ${JSON.stringify(options.auth ?? ['ntlm'])}`,
+        options.management ?? '',
         ...(securePort === undefined
           ? []
           : [
@@ -151,6 +156,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
         `[${role}]`,
         section,
         options.section?.[role] ?? '',
+        options.tables?.[role]?.(folder) ?? '',
       ];
       await writeFile(config, `${lines.join('\n')}\n`);
       return { config, port, securePort };

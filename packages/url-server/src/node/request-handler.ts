@@ -8,6 +8,7 @@ import {
   type Environment,
   type HttpAcceptor,
   type HttpScheme,
+  type KerberosService,
 } from '@carmine/auth';
 import { CarmineError } from '@carmine/errors';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
@@ -28,6 +29,8 @@ export interface RequestHandlerOptions {
   readonly digests: DigestSource;
   readonly accounts: AccountLookup;
   readonly attempts?: AttemptGate | undefined;
+  /** Makes Negotiate accept Kerberos too. */
+  readonly kerberos?: KerberosService | undefined;
   /** Wraps each new connection's acceptor, e.g. for an audit. */
   readonly wrapAcceptor?: ((acceptor: HttpAcceptor, source: string) => HttpAcceptor) | undefined;
   readonly environment: Environment;
@@ -138,11 +141,12 @@ export class RequestHandler {
     const key = schemes.join();
     let acceptor = acceptors.get(key);
     if (acceptor === undefined) {
-      const { accounts, attempts, environment, hostName, requireChannelBinding } = this.#o;
+      const { accounts, attempts, environment, hostName, kerberos, requireChannelBinding } = this.#o;
       const created = createHttpAcceptor({
         schemes,
         accounts,
         attempts,
+        kerberos,
         environment,
         hostName,
         realm: 'Carmine',

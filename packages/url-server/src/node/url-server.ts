@@ -1,4 +1,4 @@
-import type { AccountLookup, AttemptGate, Environment, HttpAcceptor } from '@carmine/auth';
+import type { AccountLookup, AttemptGate, Environment, HttpAcceptor, KerberosService } from '@carmine/auth';
 import type { CertificateStore } from '@carmine/core';
 import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
@@ -22,6 +22,8 @@ export interface UrlServerOptions {
   readonly accounts: AccountLookup;
   /** Slows down guessing; none unless given. */
   readonly attempts?: AttemptGate | undefined;
+  /** Makes Negotiate accept Kerberos too. */
+  readonly kerberos?: KerberosService | undefined;
   /** Wraps each new connection's acceptor, e.g. for an audit. */
   readonly wrapAcceptor?: ((acceptor: HttpAcceptor, source: string) => HttpAcceptor) | undefined;
   readonly certificates: CertificateStore;

@@ -5,7 +5,7 @@ import { CarmineError } from '@carmine/errors';
 import { buildConnector, Client } from 'undici';
 import type { ExchangeRequest, ExchangeResponse } from '../client/types.ts';
 import { parseContentType } from '../protocol/content-type.ts';
-import { isSealed, openSealed, sealMessage, spnegoProtocol } from '../protocol/sealed.ts';
+import { isSealed, kerberosProtocol, openSealed, sealMessage, spnegoProtocol } from '../protocol/sealed.ts';
 import { responseLimits } from '../xml/limits.ts';
 import { transportError } from './transport-error.ts';
 
@@ -156,7 +156,10 @@ export class ClientConnection {
       throw new StaleConnection('no', undefined);
     const seal = context !== undefined && !secureTransport;
     const { body, contentType } = seal
-      ? sealMessage(context, request.body, request.contentType, { protocol: spnegoProtocol, tab: true })
+      ? sealMessage(context, request.body, request.contentType, {
+          protocol: context.mechanism === 'kerberos' ? kerberosProtocol : spnegoProtocol,
+          tab: true,
+        })
       : request;
     let authorization = this.#pending ?? this.#initiator.initial(requestLine);
     this.#pending = undefined;

@@ -66,6 +66,8 @@ export function sealMessage(
 }
 
 export const spnegoProtocol = 'application/HTTP-SPNEGO-session-encrypted';
+/** With the scheme `Kerberos`, not inside SPNEGO ([MS-WSMV] 2.2.9.1.2). */
+export const kerberosProtocol = 'application/HTTP-Kerberos-session-encrypted';
 
 interface Frame {
   readonly protocol: string;
@@ -161,7 +163,7 @@ function malformed(reason: string): CarmineError {
 }
 
 const boundaryName = 'Encrypted Boundary';
-const protocols = [spnegoProtocol, 'application/HTTP-Kerberos-session-encrypted'] as const;
+const protocols = [spnegoProtocol, kerberosProtocol] as const;
 const maxLine = 1024;
 const maxLines = 16;
 /** NTLM has 16 bytes, Kerberos some 60 and padding. */

@@ -1,0 +1,170 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createSandbox, exitOf, freePort, type Sandbox } from '@carmine/testkit/node';
+import type { Checks } from './checks.ts';
+import { isThere, runPeer } from './peers.ts';
+
+const realm = 'CARMINE.TEST';
+
+/** MIT's clients log on to our agents with tickets of MIT's KDC: curl on a data port, pywinrm on the management port. */
+export async function mitKerberosChecks(checks: Checks): Promise<void> {
+  const tools = ['krb5kdc', 'kadmin.local', 'kdb5_util', 'kinit'];
+  const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+  const found = await Promise.all(tools.map((tool) => isThere('sh', '-c', `PATH="${path}" command -v ${tool}`)));
+  if (found.includes(false)) {
+    checks.add('MIT Kerberos', 'not run', 'krb5-kdc, krb5-admin-server or krb5-user is not installed');
+    return;
+  }
+  // The keytab is written after the configuration that names it: what is not there yet is no key.
+  let kdc: ChildProcess | undefined;
+  const sandbox = await createSandbox({
+    auth: ['kerberos'],
+    // Debian's Python module for Kerberos can neither seal messages nor bind to the TLS channel.
+    https: true,
+    management: 'channel_binding = "relaxed"',
+    section: { server: 'channel_binding = "relaxed"' },
+    tables: {
+      server: (folder) => `[kerberos]\nkeytab = "${folder}/keytab"\n[kerberos.accounts]\n"alice@${realm}" = "admin"`,
+    },
+  });
+  try {
+    const environment = { ...(await writeRealm(sandbox.folder)), PATH: path };
+    await setUpRealm(sandbox.folder, environment);
+    kdc = spawn('krb5kdc', ['-n'], { env: { ...process.env, ...environment }, stdio: 'ignore' });
+    await kinit(sandbox.folder, environment);
+    await withAgents(checks, sandbox, environment);
+  } catch (error) {
+    checks.add('MIT Kerberos: set up', 'failed', (error as Error).message);
+  } finally {
+    kdc?.kill('SIGKILL');
+    if (kdc !== undefined) await exitOf(kdc);
+    await sandbox.close();
+  }
+}
+
+async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<string, string>): Promise<void> {
+  const { images, server, command, folder } = sandbox;
+  const source = join(images, 'image.bin');
+  await writeFile(source, Buffer.alloc(3_000_000, 'Kerberos '));
+  const agent = await server.start();
+  const port = await freePort();
+  const url = `http://localhost:${port}/kerberos/image`;
+  const facts = {
+    url: `https://localhost:${server.securePort}/wsman`,
+    trust: sandbox.certificate.file,
+    prefix: `http://+:${port}/kerberos/`,
+    source,
+  };
+
+  if (await isThere('/usr/bin/python3', '-c', 'import winrm, requests_kerberos')) {
+    const script = fileURLToPath(new URL('pywinrm_kerberos.py', import.meta.url));
+    const { code, stdout, stderr } = await runPeer(
+      '/usr/bin/python3',
+      ['-W', 'ignore', script, JSON.stringify(facts)],
+      environment,
+    );
+    for (const line of stdout.split('\n').filter((text) => text !== '')) {
+      const { check, ok, detail } = JSON.parse(line) as { check: string; ok: boolean; detail: string };
+      checks.add(`pywinrm with Kerberos: ${check}`, ok ? 'passed' : 'failed', ok ? '' : detail);
+    }
+    if (code !== 0)
+      checks.add('pywinrm with Kerberos: ran to its end', 'failed', stderr.trim().split('\n').at(-1) ?? '');
+  } else checks.add('pywinrm with Kerberos', 'not run', 'python3-requests-kerberos is not installed');
+
+  await checks.run('curl --negotiate: a file with a ticket, and not without', async () => {
+    const out = join(folder, 'curl.out');
+    const get = async (env: Record<string, string>) =>
+      (
+        await runPeer(
+          'curl',
+          ['--negotiate', '--user', ':', '--silent', '--output', out, '--write-out', '%{http_code}', url],
+          env,
+        )
+      ).stdout;
+    const status = await get(environment);
+    if (status !== '200') throw new Error(`status ${status}: ${agent.log().split('\n').slice(-3).join(' ')}`);
+    if (!(await readFile(out)).equals(await readFile(source))) throw new Error('other bytes than the source has');
+    const without = await get({ ...environment, KRB5CCNAME: `FILE:${folder}/no.ccache` });
+    if (without !== '401') throw new Error(`status ${without} without a ticket`);
+    return undefined;
+  });
+  await checks.run('NTLM is refused where only Kerberos is offered', async () => {
+    try {
+      await command('controller', ['ping', `wsman://admin@127.0.0.1:${server.port}`]);
+    } catch (error) {
+      if ((error as Error).message.includes('exit code 4')) return undefined;
+      throw error;
+    }
+    throw new Error('it was accepted');
+  });
+  await agent.kill('SIGTERM');
+}
+
+/** Configuration of a realm on loopback that knows nothing of any other. */
+async function writeRealm(folder: string): Promise<Record<string, string>> {
+  const port = await freePort();
+  const client = `[libdefaults]
+  default_realm = ${realm}
+  dns_lookup_kdc = false
+  dns_canonicalize_hostname = false
+  rdns = false
+[realms]
+  ${realm} = {
+    kdc = 127.0.0.1:${port}
+  }
+[domain_realm]
+  localhost = ${realm}
+`;
+  const server = `[kdcdefaults]
+  kdc_listen = 127.0.0.1:${port}
+  kdc_tcp_listen = 127.0.0.1:${port}
+[realms]
+  ${realm} = {
+    database_name = ${folder}/kdc.db
+    key_stash_file = ${folder}/kdc.stash
+    acl_file = ${folder}/none.acl
+  }
+[logging]
+  kdc = FILE:${folder}/kdc.log
+`;
+  await writeFile(join(folder, 'krb5.conf'), client);
+  await writeFile(join(folder, 'kdc.conf'), server);
+  return {
+    KRB5_CONFIG: join(folder, 'krb5.conf'),
+    KRB5_KDC_PROFILE: join(folder, 'kdc.conf'),
+    KRB5CCNAME: `FILE:${join(folder, 'ccache')}`,
+  };
+}
+
+async function setUpRealm(folder: string, environment: Record<string, string>): Promise<void> {
+  await must('kdb5_util', ['-r', realm, 'create', '-s', '-P', 'master'], environment);
+  const queries = [
+    'addprinc -pw secret-1 alice',
+    'addprinc -randkey HTTP/localhost',
+    'addprinc -randkey WSMAN/localhost',
+  ];
+  for (const query of [...queries, `ktadd -k ${folder}/keytab HTTP/localhost WSMAN/localhost`]) {
+    await must('kadmin.local', ['-r', realm, '-q', query], environment);
+  }
+}
+
+/** As soon as the KDC listens. */
+async function kinit(folder: string, environment: Record<string, string>): Promise<void> {
+  await writeFile(join(folder, 'alice'), 'secret-1\n');
+  let last = '';
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const { code, stderr } = await runPeer('sh', ['-c', `kinit alice < ${folder}/alice`], environment);
+    if (code === 0) return;
+    last = stderr.trim();
+    await sleep(100);
+  }
+  throw new Error(`kinit: ${last}`);
+}
+
+async function must(program: string, args: readonly string[], environment: Record<string, string>): Promise<void> {
+  const { code, stderr } = await runPeer(program, args, environment);
+  if (code !== 0) throw new Error(`${program}: ${stderr.trim()}`);
+}
