@@ -8,8 +8,10 @@ import {
   benchBytes,
   type Contender,
   comparisonRows,
+  cpuOfProcess,
   interleaved,
   makeFile,
+  type ProcessCost,
   processCost,
   type Scenario,
 } from './measure.ts';
@@ -31,7 +33,7 @@ export const copyScenario: Scenario = async (rounds, say) => {
       }),
       notes: [
         'carmine copy: publishes, creates the job, fetches, syncs to disk, checks SHA-256 at both ends, completes, cleans up.',
-        'curl: fetches and writes, and syncs nothing. CPU is of the program itself; the agents are others.',
+        'curl: fetches and writes, and syncs nothing. CPU is of the program and of both agents.',
         ...(curl ? [] : ['curl: not run, it is not installed']),
       ],
       report: { bytes: benchBytes, measured: results },
@@ -46,7 +48,14 @@ async function prepare(sandbox: Sandbox, say: (text: string) => void): Promise<r
   say(`making a file of ${formatBytes(benchBytes)}`);
   const source = join(images, 'image');
   await makeFile(source, benchBytes);
-  await Promise.all([server.start(), client.start()]);
+  const agents = await Promise.all([server.start(), client.start()]);
+  /** The cost of a program and of what the agents did for it meanwhile. */
+  const withAgents = async (run: () => Promise<ProcessCost>): Promise<ProcessCost> => {
+    const used = () => agents.reduce((sum, { child }) => sum + cpuOfProcess(child.pid ?? 0), 0);
+    const before = used();
+    const { wall, cpu } = await run();
+    return { wall, cpu: cpu + used() - before };
+  };
   const on = ['--on', `wsman://${user}@127.0.0.1:${server.port}`];
   const ports = { http: await freePort(), https: await freePort() };
   await command('controller', [
@@ -73,7 +82,8 @@ async function prepare(sandbox: Sandbox, say: (text: string) => void): Promise<r
     contenders.push({
       name: `carmine copy, ${scheme}`,
       before: () => rm(target, { force: true }),
-      run: () => processCost(process.execPath, [...nodeFlags, controller, ...copy], { ...environment }),
+      run: () =>
+        withAgents(() => processCost(process.execPath, [...nodeFlags, controller, ...copy], { ...environment })),
     });
     if (!curl) continue;
     await command('controller', ['url-group', 'create', group, ...on]);
@@ -83,7 +93,7 @@ async function prepare(sandbox: Sandbox, say: (text: string) => void): Promise<r
     contenders.push({
       name: `curl --ntlm, ${scheme}`,
       before: () => rm(target, { force: true }),
-      run: () => processCost('curl', [...fetch, '--output', target, url]),
+      run: () => withAgents(() => processCost('curl', [...fetch, '--output', target, url])),
     });
   }
   return contenders;
