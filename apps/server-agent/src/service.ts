@@ -1,4 +1,4 @@
-import { type AgentContext, type AgentService, auditedAcceptor } from '@carmine/agent/node';
+import { type AgentContext, type AgentService, auditedAcceptor, openCertificateLogon } from '@carmine/agent/node';
 import { systemEnvironment } from '@carmine/auth/node';
 import { createUrlServer } from '@carmine/url-server/node';
 
@@ -6,6 +6,16 @@ import { createUrlServer } from '@carmine/url-server/node';
 export async function createServerService(context: AgentContext): Promise<AgentService> {
   const { configuration, accounts, attempts, certificates, hostName, log, onAuthentication } = context;
   const { stateDir, server } = configuration;
+  const certificateLogon =
+    server.clientCa === undefined
+      ? undefined
+      : await openCertificateLogon({
+          clientCa: server.clientCa,
+          certificates: server.certificates,
+          table: 'server.certificates',
+          accounts,
+          log,
+        });
   const urlServer = createUrlServer({
     stateDir,
     bind: server.bind,
@@ -17,7 +27,13 @@ export async function createServerService(context: AgentContext): Promise<AgentS
     accounts,
     attempts,
     kerberos: context.kerberos,
-    wrapAcceptor: (acceptor, source) => auditedAcceptor(acceptor, source, onAuthentication),
+    clientAuthorities: certificateLogon?.authorities,
+    wrapAcceptor: (acceptor, { source, clientCertificate }) =>
+      auditedAcceptor(
+        certificateLogon?.accept(acceptor, clientCertificate, source) ?? acceptor,
+        source,
+        onAuthentication,
+      ),
     certificates,
     environment: systemEnvironment,
     hostName,

@@ -5,6 +5,7 @@ export const freeTables = [
   'client.accounts',
   'management.roles',
   'management.certificates',
+  'server.certificates',
   'kerberos.accounts',
 ] as const;
 type FreeTable = (typeof freeTables)[number];
@@ -48,9 +49,13 @@ export function readRoles(entries: Entries, refuse: Refuse): ReadonlyMap<string,
  * Client certificate to account. Keys become thumbprints in lower-case hexadecimal, SHA-1 or SHA-256, and `upn:` or `dns:` with the
  * name in lower case.
  */
-export function readCertificates(entries: Entries, refuse: Refuse): ReadonlyMap<string, string> {
+export function readCertificates(
+  entries: Entries,
+  refuse: Refuse,
+  table: 'management.certificates' | 'server.certificates',
+): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  readTable(entries, refuse, 'management.certificates', (text, value, no) => {
+  readTable(entries, refuse, table, (text, value, no) => {
     const key = certificateKey(text);
     if (key === undefined) return no('expected a SHA-1 or SHA-256 thumbprint, "upn:user@host" or "dns:name"');
     if (found.has(key)) return no('the same certificate is listed twice');

@@ -51,6 +51,10 @@ export interface AgentConfiguration {
     readonly anonymous: boolean;
     readonly persist: boolean;
     readonly channelBinding: ChannelBindingPolicy;
+    /** Authorities of client certificates on https data ports; without it none counts. */
+    readonly clientCa: string | undefined;
+    /** Client certificate (see readCertificates) to account. */
+    readonly certificates: ReadonlyMap<string, string>;
   };
   readonly client: {
     readonly roots: readonly string[];
@@ -82,6 +86,7 @@ const schema = {
   'server.anonymous': booleanValue,
   'server.persist': booleanValue,
   'server.channel_binding': oneOf(channelBindingPolicies),
+  'server.client_ca': pathValue,
   'client.roots': listOf(pathValue),
   'client.trust': listOf(pathValue),
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
@@ -177,7 +182,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
         cert === undefined || key === undefined
           ? undefined
           : { cert, key, ...(clientCa === undefined ? {} : { clientCa }) },
-      certificates: readCertificates(entries, refuse),
+      certificates: readCertificates(entries, refuse, 'management.certificates'),
       roles: readRoles(entries, refuse),
     },
     server: {
@@ -187,6 +192,8 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       anonymous: read('server.anonymous') ?? false,
       persist: read('server.persist') ?? true,
       channelBinding: read('server.channel_binding') ?? 'required',
+      clientCa: read('server.client_ca'),
+      certificates: readCertificates(entries, refuse, 'server.certificates'),
     },
     client: {
       roots: roots.client,
@@ -222,6 +229,10 @@ export function configurationWarnings(role: AgentRole, configuration: AgentConfi
   if (role === 'server' && server.roots.length === 0) warnings.push('server.roots is empty: nothing can be published');
   if (role === 'server' && server.anonymous)
     warnings.push('server.anonymous: groups with all schemes off serve anybody');
+  if (role === 'server' && server.clientCa !== undefined && server.certificates.size === 0)
+    warnings.push('server.certificates is empty: no client certificate stands for anybody');
+  if (role === 'server' && server.clientCa === undefined && server.certificates.size > 0)
+    warnings.push('server.certificates has no effect: [server] client_ca is not set');
   if (role === 'server' && server.channelBinding === 'relaxed')
     warnings.push('server.channel_binding: relaxed: logons may be relayed by a machine in the middle');
   if (role === 'client' && client.roots.length === 0) warnings.push('client.roots is empty: no job can be created');

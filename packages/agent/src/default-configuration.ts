@@ -44,6 +44,11 @@ anonymous = false
 # false: URL groups are forgotten at a restart, as on Windows.
 persist = true
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel, such as curl
+# client_ca = "/etc/carmine/fetchers.pem"   # https clients are asked for a certificate of these authorities; BITS fails when it has none
+
+# Client certificate -> account, on https data ports: a thumbprint, "upn:user@host" or "dns:name" of its subject alternative name.
+# [server.certificates]
+# "dns:host7.example" = "reader"
 `;
   const client = `
 [client]

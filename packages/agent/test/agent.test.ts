@@ -121,7 +121,17 @@ const audited = (stateDir: string) =>
   readFileSync(join(stateDir, 'audit.ndjson'), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as { who: string; action: string; outcome: string; from: string; scheme: string });
+    .map(
+      (line) =>
+        JSON.parse(line) as {
+          who: string;
+          action: string;
+          object: string;
+          outcome: string;
+          from: string;
+          scheme: string;
+        },
+    );
 
 describe('startAgent', () => {
   it('lets administrators in, nobody else, and writes down both', async () => {
@@ -142,6 +152,16 @@ describe('startAgent', () => {
     expect(records[0]?.from).toContain('127.0.0.1');
     const denied = records.filter(({ outcome }) => outcome === 'denied');
     expect(denied).toMatchObject([{ who: expect.stringMatching(/\\user$/) }]);
+  });
+
+  it.each([
+    ['', 'management'],
+    ['management.channel_binding = "relaxed"', 'management, channel_binding=relaxed'],
+  ])('tells in the audit of a logon what its listener insists on (%s)', async (toml, object) => {
+    const { agent, stateDir } = await start({ toml });
+    addAccounts(stateDir);
+    await listJobs(client(`wsman://${agent.ready.wsman.http}`, 'admin', 'correct horse'));
+    expect(audited(stateDir).filter(({ action }) => action === 'Authenticate')).toMatchObject([{ object }]);
   });
 
   it('lets the members of a group do what their role allows, and writes down both', async () => {

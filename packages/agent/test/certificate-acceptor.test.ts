@@ -1,9 +1,9 @@
 import type { AccountLookup, HttpAcceptor, HttpAuthOutcome, SecurityContext } from '@carmine/auth';
 import { nobody, type Token, wellKnownSids } from '@carmine/security';
+import { createAuthority } from '@carmine/testkit/node';
 import { describe, expect, it } from 'vitest';
 import { certificateAcceptor } from '../src/node/certificate-acceptor.ts';
 import { createCertificateMapping } from '../src/node/certificate-mapping.ts';
-import { createAuthority } from './support-certificates.ts';
 
 const token = (name: string): Token => ({ ...nobody, name, userSid: `S-1-5-21-${name.length}`, scheme: 'certificate' });
 const holder = token('holder');

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { openAccountDatabase } from '@carmine/auth/node';
 import type { JobProvider } from '@carmine/core';
+import { createAuthority, type Issued } from '@carmine/testkit/node';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseConfiguration } from '../src/index.ts';
 import { generateCertificate, startAgent } from '../src/node/index.ts';
 import { only, recordingLog, temporaryFolder } from './support.ts';
-import { createAuthority, type Issued } from './support-certificates.ts';
 
 const hint = 'http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual';
 const sha = (name: 'sha1' | 'sha256', { der }: Issued) => createHash(name).update(der).digest('hex');

@@ -83,6 +83,12 @@ describe('every key', () => {
     ['server.anonymous = true', (c) => c.server.anonymous, true],
     ['server.persist = false', (c) => c.server.persist, false],
     ['server.channel_binding = "relaxed"', (c) => c.server.channelBinding, 'relaxed'],
+    ['server.client_ca = "/ca.pem"', (c) => c.server.clientCa, '/ca.pem'],
+    [
+      '[server.certificates]\n"upn:Ann@Example.com" = "ann"',
+      (c) => [...c.server.certificates],
+      [['upn:ann@example.com', 'ann']],
+    ],
     ['client.roots = ["/inbox"]', (c) => c.client.roots, ['/inbox']],
     ['client.trust = ["/ca.pem"]', (c) => c.client.trust, ['/ca.pem']],
     ['client.accounts.NetworkService = "carmine"', (c) => [...c.client.accounts], [['NetworkService', 'carmine']]],
@@ -114,6 +120,8 @@ describe('every key', () => {
         anonymous: false,
         persist: true,
         channelBinding: 'required',
+        clientCa: undefined,
+        certificates: new Map(),
       },
       client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
       metrics: { http: undefined },
@@ -185,6 +193,12 @@ describe('every key', () => {
       ],
     ),
     ['management.certificates."dns:h" = ""', 'management.certificates.dns:h', 'expected the name of an account'],
+    ['server.client_ca = "ca.pem"', 'server.client_ca', 'expected an absolute path'],
+    [
+      'server.certificates."h" = "a"',
+      'server.certificates.h',
+      'expected a SHA-1 or SHA-256 thumbprint, "upn:user@host" or "dns:name"',
+    ],
     [
       'management.certificates = { "dns:h" = "a", "DNS:H" = "b" }',
       'management.certificates.DNS:H',
@@ -446,6 +460,16 @@ describe('warnings', () => {
       `${rooted}management.auth = ["ntlm"]\nmanagement.certificates = { "dns:h" = "admin" }`,
       'server',
       ['management.certificates has no effect: "certificate" is not in management.auth'],
+    ],
+    [
+      `${rooted}server.client_ca = "/ca.pem"`,
+      'server',
+      ['server.certificates is empty: no client certificate stands for anybody'],
+    ],
+    [
+      `${rooted}server.certificates = { "dns:h" = "reader" }`,
+      'server',
+      ['server.certificates has no effect: [server] client_ca is not set'],
     ],
   ])('%j as %s', (text, role, expected) => {
     expect(warn(text, role)).toEqual(expected);

@@ -3,7 +3,12 @@ import { type AccountLookup, type AttemptGate, createAttemptLimiter, type Kerber
 import { openAccountDatabase } from '@carmine/auth/node';
 import { type AuditEvent, createDispatcher, type Providers } from '@carmine/cim';
 import type { Token } from '@carmine/security';
-import { type AgentConfiguration, type AgentRole, configurationWarnings } from '../configuration.ts';
+import {
+  type AgentConfiguration,
+  type AgentRole,
+  type ChannelBindingPolicy,
+  configurationWarnings,
+} from '../configuration.ts';
 import { createAccountDirectory } from './account-directory.ts';
 import { openAuditLog } from './audit-log.ts';
 import type { AuthenticationObserver } from './audited-acceptor.ts';
@@ -116,7 +121,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       accounts: accounts.lookup,
       attempts,
       kerberos,
-      onAuthentication: onAuthentication('data'),
+      onAuthentication: onAuthentication(portName('data', configuration.server.channelBinding)),
       certificates,
       hostName,
       log,
@@ -137,7 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       accounts: accounts.lookup,
       attempts,
       kerberos,
-      onAuthentication: onAuthentication('management'),
+      onAuthentication: onAuthentication(portName('management', configuration.management.channelBinding)),
       log,
       version: options.version,
       onDenied,
@@ -160,4 +165,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await stop().catch(() => {});
     throw error;
   }
+}
+
+/** Kind of port for the audit; a logon where channel binding is relaxed is told from one where it is required. */
+function portName(kind: 'management' | 'data', channelBinding: ChannelBindingPolicy): string {
+  return channelBinding === 'relaxed' ? `${kind}, channel_binding=relaxed` : kind;
 }

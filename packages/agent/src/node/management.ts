@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import {
@@ -17,8 +16,7 @@ import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } f
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
 import { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
-import { certificateAcceptor } from './certificate-acceptor.ts';
-import { createCertificateMapping } from './certificate-mapping.ts';
+import { type CertificateLogon, openCertificateLogon } from './certificate-logon.ts';
 import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
 
@@ -55,18 +53,6 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     const kerberos = configuration.auth.includes('kerberos') ? options.kerberos : undefined;
     const ntlm = configuration.auth.includes('ntlm');
     const schemes = offered(configuration, secure, kerberos !== undefined);
-    const mapping =
-      tls?.clientAuthorities === undefined
-        ? undefined
-        : await createCertificateMapping({
-            accountOf: configuration.certificates,
-            accounts: options.accounts,
-            now: () => systemEnvironment.now(),
-          });
-    for (const account of mapping === undefined ? [] : new Set(configuration.certificates.values())) {
-      if (options.accounts(account, '') === undefined)
-        log.warn(`management.certificates: there is no account "${account}" yet`);
-    }
     const core = createWsmanServer({
       dispatcher: options.dispatcher,
       environment: systemWsmanEnvironment,
@@ -78,7 +64,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     cores.push(core);
     const server = createWsmanHttpServer({
       core,
-      tls,
+      tls: tls && { ...tls, clientAuthorities: tls.certificateLogon?.authorities },
       accept: ({ source, secureTransport, channelBinding, clientCertificate }) => {
         const acceptor = createHttpAcceptor({
           schemes,
@@ -94,9 +80,8 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
           channelBinding,
           requireChannelBinding: secureTransport && configuration.channelBinding === 'required',
         });
-        if (mapping === undefined) return auditedAcceptor(acceptor, source, options.onAuthentication);
-        const presented = clientCertificate === undefined ? undefined : mapping.present(clientCertificate, source);
-        return auditedAcceptor(certificateAcceptor(acceptor, presented), source, options.onAuthentication);
+        const accepting = tls?.certificateLogon?.accept(acceptor, clientCertificate, source) ?? acceptor;
+        return auditedAcceptor(accepting, source, options.onAuthentication);
       },
       onError: (error) => log.error('a management request failed', error),
     });
@@ -113,8 +98,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   };
   try {
     const http = await open(configuration.http, undefined);
-    const https =
-      configuration.https === undefined ? null : await open(configuration.https, await readTls(configuration));
+    const https = configuration.https === undefined ? null : await open(configuration.https, await readTls(options));
     return { http, https, close };
   } catch (error) {
     await close();
@@ -139,35 +123,28 @@ function offered(configuration: AgentConfiguration['management'], secure: boolea
 function profiles(schemes: readonly HttpScheme[], tls: Tls | undefined): string[] {
   const transport = tls === undefined ? 'http' : 'https';
   const names = schemes.map((scheme) => (scheme === 'basic' ? `${transport}/basic` : `${transport}/spnego-kerberos`));
-  return tls?.clientAuthorities === undefined ? names : [...names, 'https/mutual'];
+  return tls?.certificateLogon === undefined ? names : [...names, 'https/mutual'];
 }
 
 interface Tls {
   readonly cert: string;
   readonly key: string;
   /** Undefined: clients are not asked for certificates. */
-  readonly clientAuthorities: readonly string[] | undefined;
+  readonly certificateLogon: CertificateLogon | undefined;
 }
 
-async function readTls({ tls, auth }: AgentConfiguration['management']): Promise<Tls> {
+async function readTls({ configuration, accounts, log }: ManagementOptions): Promise<Tls> {
+  const { tls, auth, certificates } = configuration;
   if (tls === undefined)
     throw new CarmineError('configuration/no-certificate', { context: { reason: '[management.tls] is missing' } });
   const { cert, key, clientCa } = tls;
+  const certificateLogon =
+    clientCa !== undefined && auth.includes('certificate')
+      ? await openCertificateLogon({ clientCa, certificates, table: 'management.certificates', accounts, log })
+      : undefined;
   try {
-    return {
-      cert: await readFile(cert, 'utf8'),
-      key: await readFile(key, 'utf8'),
-      clientAuthorities:
-        clientCa !== undefined && auth.includes('certificate') ? await readAuthorities(clientCa) : undefined,
-    };
+    return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8'), certificateLogon };
   } catch (cause) {
     throw new CarmineError('configuration/no-certificate', { context: { reason: (cause as Error).message }, cause });
   }
-}
-
-/** The certificates of a PEM file, at least one; each must be readable, lest TLS pass over it. */
-async function readAuthorities(file: string): Promise<string[]> {
-  const blocks = (await readFile(file, 'utf8')).match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);
-  if (blocks === null) throw new Error(`${file} has no certificate in PEM form`);
-  return blocks.map((block) => new X509Certificate(block).toString());
 }

@@ -22,3 +22,4 @@ export {
   obtainServiceTicket,
 } from './service-ticket.ts';
 export { systemEnvironment } from './system-environment.ts';
+export { verifiedClientCertificate } from './verified-certificate.ts';

@@ -1,3 +1,4 @@
+export { createAuthority, type Issued, type IssueOptions } from './certificate-authority.ts';
 export {
   type AgentProcess,
   createSandbox,

@@ -22,20 +22,31 @@ export interface PortContext {
 
 export type PortHandler = (request: IncomingMessage, response: ServerResponse, context: PortContext) => void;
 
+export interface PortListenerOptions {
+  readonly port: number;
+  readonly scheme: 'http' | 'https';
+  readonly bind: readonly string[];
+  /** PEM: https clients are always asked for a certificate, and whether it is of these is known of each connection. */
+  readonly clientAuthorities: readonly string[] | undefined;
+  readonly handler: PortHandler;
+}
+
 /** One port on every bind address. A new certificate, or asking for client certificates, affects new connections only. */
 export class PortListener {
   readonly #port: number;
   readonly #scheme: 'http' | 'https';
   readonly #bind: readonly string[];
+  readonly #clientAuthorities: readonly string[] | undefined;
   readonly #handler: PortHandler;
   #servers: Server[] = [];
   readonly #retired: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
-  constructor(port: number, scheme: 'http' | 'https', bind: readonly string[], handler: PortHandler) {
+  constructor({ port, scheme, bind, clientAuthorities, handler }: PortListenerOptions) {
     this.#port = port;
     this.#scheme = scheme;
     this.#bind = bind;
+    this.#clientAuthorities = clientAuthorities;
     this.#handler = handler;
   }
 
@@ -83,8 +94,9 @@ export class PortListener {
               cert: tls.certificate,
               key: tls.privateKey,
               minVersion: 'TLSv1.2',
-              requestCert: tls.askClientCertificate,
-              // The thumbprint of the URL decides, not a chain.
+              requestCert: tls.askClientCertificate || this.#clientAuthorities !== undefined,
+              ...(this.#clientAuthorities === undefined ? {} : { ca: [...this.#clientAuthorities] }),
+              // Who has no certificate, or one of another issuer, is let in without: a URL's thumbprint needs no chain.
               rejectUnauthorized: false,
             },
             handle,

@@ -7,9 +7,11 @@ import {
   createHttpAcceptor,
   type Environment,
   type HttpAcceptor,
+  type HttpAuthOutcome,
   type HttpScheme,
   type KerberosService,
 } from '@carmine/auth';
+import { verifiedClientCertificate } from '@carmine/auth/node';
 import { CarmineError } from '@carmine/errors';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
 import { BandwidthBucket } from '../bandwidth.ts';
@@ -31,14 +33,28 @@ export interface RequestHandlerOptions {
   readonly attempts?: AttemptGate | undefined;
   /** Makes Negotiate accept Kerberos too. */
   readonly kerberos?: KerberosService | undefined;
-  /** Wraps each new connection's acceptor, e.g. for an audit. */
-  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, source: string) => HttpAcceptor) | undefined;
+  /** PEM, one certificate each: clients of https ports are asked for a certificate of theirs; see `wrapAcceptor`. */
+  readonly clientAuthorities?: readonly string[] | undefined;
+  /** Wraps each new connection's acceptor: for an audit, or to let client certificates count. */
+  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, connection: DataConnection) => DataAcceptor) | undefined;
   readonly environment: Environment;
   readonly hostName: string;
   /** Serve groups whose schemes are all off. */
   readonly anonymous: boolean;
   readonly requireChannelBinding: boolean;
   readonly warn: (message: string) => void;
+}
+
+/** What `wrapAcceptor` learns of a connection. */
+export interface DataConnection {
+  readonly source: string;
+  /** DER, verified against `clientAuthorities`. */
+  readonly clientCertificate: Uint8Array | undefined;
+}
+
+/** Who asks? `forbidden` is answered with 403: no other credentials would help. */
+export interface DataAcceptor {
+  authenticate(authorization: string | undefined): HttpAuthOutcome | { readonly kind: 'forbidden' };
 }
 
 /** What one answer needs to be ended from outside. */
@@ -54,7 +70,7 @@ export class RequestHandler {
   readonly #transfers = new Set<Transfer>();
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
   /** Per connection, one acceptor for each set of schemes: groups on one port may differ. */
-  readonly #acceptors = new WeakMap<Socket, Map<string, HttpAcceptor>>();
+  readonly #acceptors = new WeakMap<Socket, Map<string, DataAcceptor>>();
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
@@ -116,23 +132,25 @@ export class RequestHandler {
       ...(group.negotiate ? (['negotiate'] as const) : []),
       ...(group.ntlm ? (['ntlm'] as const) : []),
     ];
-    if (schemes.length === 0) {
-      if (this.#o.anonymous) return anonymousToken(source);
-      end(response, 403);
-      return undefined;
+    const byCertificate = this.#o.clientAuthorities !== undefined && port.scheme === 'https';
+    if (schemes.length > 0 || byCertificate) {
+      const acceptor = this.#acceptorFor(request.socket, schemes, port, source);
+      const outcome = acceptor.authenticate(request.headers.authorization);
+      if (outcome.kind === 'accepted') {
+        if (outcome.responseHeader !== undefined) response.setHeader('WWW-Authenticate', outcome.responseHeader);
+        return outcome.token;
+      }
+      if (schemes.length > 0 && outcome.kind !== 'forbidden') {
+        end(response, 401, { 'WWW-Authenticate': [...outcome.headers] });
+        return undefined;
+      }
     }
-    const outcome = this.#acceptorFor(request.socket, schemes, port, source).authenticate(
-      request.headers.authorization,
-    );
-    if (outcome.kind === 'accepted') {
-      if (outcome.responseHeader !== undefined) response.setHeader('WWW-Authenticate', outcome.responseHeader);
-      return outcome.token;
-    }
-    end(response, 401, { 'WWW-Authenticate': [...outcome.headers] });
+    if (schemes.length === 0 && this.#o.anonymous) return anonymousToken(source);
+    end(response, 403);
     return undefined;
   }
 
-  #acceptorFor(socket: Socket, schemes: readonly HttpScheme[], port: PortContext, source: string): HttpAcceptor {
+  #acceptorFor(socket: Socket, schemes: readonly HttpScheme[], port: PortContext, source: string): DataAcceptor {
     let acceptors = this.#acceptors.get(socket);
     if (acceptors === undefined) {
       acceptors = new Map();
@@ -141,7 +159,7 @@ export class RequestHandler {
     const key = schemes.join();
     let acceptor = acceptors.get(key);
     if (acceptor === undefined) {
-      const { accounts, attempts, environment, hostName, kerberos, requireChannelBinding } = this.#o;
+      const { accounts, attempts, clientAuthorities, environment, hostName, kerberos, requireChannelBinding } = this.#o;
       const created = createHttpAcceptor({
         schemes,
         accounts,
@@ -157,7 +175,8 @@ export class RequestHandler {
         channelBinding: port.channelBinding,
         requireChannelBinding: requireChannelBinding && port.channelBinding !== undefined,
       });
-      acceptor = this.#o.wrapAcceptor?.(created, source) ?? created;
+      const clientCertificate = clientAuthorities === undefined ? undefined : verifiedClientCertificate(socket);
+      acceptor = this.#o.wrapAcceptor?.(created, { source, clientCertificate }) ?? created;
       acceptors.set(key, acceptor);
     }
     return acceptor;

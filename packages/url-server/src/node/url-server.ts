@@ -4,8 +4,8 @@ import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
 import { createBackgroundDigests } from './background-digests.ts';
 import { openGroupStore } from './group-store.ts';
-import { PortListener } from './port-listener.ts';
-import { RequestHandler } from './request-handler.ts';
+import { type PortHandler, PortListener } from './port-listener.ts';
+import { type DataAcceptor, type DataConnection, RequestHandler } from './request-handler.ts';
 import { createSourceFolder } from './source-files.ts';
 
 export interface UrlServerOptions {
@@ -24,8 +24,13 @@ export interface UrlServerOptions {
   readonly attempts?: AttemptGate | undefined;
   /** Makes Negotiate accept Kerberos too. */
   readonly kerberos?: KerberosService | undefined;
-  /** Wraps each new connection's acceptor, e.g. for an audit. */
-  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, source: string) => HttpAcceptor) | undefined;
+  /**
+   * PEM, one certificate each: clients of every https port are asked for a certificate, and `wrapAcceptor` is given those that
+   * chain to these. BITS on Windows fails when it is asked and has none.
+   */
+  readonly clientAuthorities?: readonly string[] | undefined;
+  /** Wraps each new connection's acceptor: for an audit, or to let client certificates count. */
+  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, connection: DataConnection) => DataAcceptor) | undefined;
   readonly certificates: CertificateStore;
   readonly environment: Environment;
   readonly hostName: string;
@@ -43,12 +48,12 @@ export interface UrlServer {
 }
 
 export function createUrlServer(options: UrlServerOptions): UrlServer {
-  const { bind, warn } = options;
+  const { warn } = options;
   const store = openGroupStore(options.stateDir, options.persist);
   const files = createSourceFolder(options.roots);
   const digests = createBackgroundDigests(files, warn);
   const handler = new RequestHandler({ ...options, files, digests, groups: () => groups.groups.values() });
-  const ports = createPorts(bind, handler);
+  const ports = createPorts(options, handler);
   const groups = createUrlGroups({ ...options, store, ports, files, digests });
   return {
     groups,
@@ -62,13 +67,15 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   };
 }
 
-function createPorts(bind: readonly string[], handler: RequestHandler): Ports {
+function createPorts({ bind, clientAuthorities }: UrlServerOptions, handler: RequestHandler): Ports {
+  const handle: PortHandler = (...call) => handler.handle(...call);
   const listeners = new Map<number, { listener: PortListener; tls: PortTls | undefined }>();
   return {
     async open(port, scheme, tls) {
       const present = listeners.get(port);
       if (present !== undefined && sameTls(present.tls, tls)) return;
-      const listener = present?.listener ?? new PortListener(port, scheme, bind, (...call) => handler.handle(...call));
+      const listener =
+        present?.listener ?? new PortListener({ port, scheme, bind, clientAuthorities, handler: handle });
       await listener.open(tls);
       listeners.set(port, { listener, tls });
     },

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { tlsServerEndPoint } from '@carmine/auth';
+import { verifiedClientCertificate } from '@carmine/auth/node';
 import { CarmineError } from '@carmine/errors';
 import {
   createWsmanConnection,
@@ -143,7 +143,7 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
     let state = states.get(socket);
     if (state === undefined) {
       const source = socket.remoteAddress ?? '';
-      const clientCertificate = certificateOf(socket);
+      const clientCertificate = verifiedClientCertificate(socket);
       const acceptor = options.accept({ source, secureTransport, channelBinding, clientCertificate });
       const anonymousIdentify = options.anonymousIdentify === true;
       const connection = createWsmanConnection({ server: options.core, acceptor, secureTransport, anonymousIdentify });
@@ -229,13 +229,6 @@ function createHttpServer(
     },
     listener,
   );
-}
-
-/** Only what TLS has verified: chain, dates and purpose. */
-function certificateOf(socket: Socket): Uint8Array | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const certificate = socket.getPeerX509Certificate();
-  return certificate === undefined ? undefined : new Uint8Array(certificate.raw);
 }
 
 function headOf(request: IncomingMessage): HttpHead {

@@ -11,7 +11,7 @@ export interface Issued {
   readonly der: Uint8Array;
 }
 
-export interface Leaf {
+export interface IssueOptions {
   readonly names?: { readonly type: 'dns' | 'upn'; readonly value: string }[];
   /** Days from now. */
   readonly from?: number;
@@ -37,7 +37,7 @@ export async function createAuthority(name: string) {
     },
     crypto,
   );
-  const issue = async ({ names = [], from = -1, to = 1, usage = 'client' }: Leaf = {}): Promise<Issued> => {
+  const issue = async ({ names = [], from = -1, to = 1, usage = 'client' }: IssueOptions = {}): Promise<Issued> => {
     const leafKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const leaf = await x509.X509CertificateGenerator.create(
       {
