@@ -14,7 +14,8 @@ import {
   writeCredentialCache,
   writeKeytab,
 } from '../src/node/index.ts';
-import { realm, start, testKdc } from './kerberos-support.ts';
+import { realm, start } from '../src/testing/index.ts';
+import { testKdc } from './kerberos-support.ts';
 import { testEnvironment } from './support.ts';
 
 /** A KDC on loopback, UDP and TCP on the same port. */

@@ -18,7 +18,8 @@ import {
   type SpnegoInitiator,
 } from '../src/index.ts';
 import { decodeNegTokenInit } from '../src/spnego/tokens.ts';
-import { realm, testKdc, ticketFor } from './kerberos-support.ts';
+import { realm, ticketFor } from '../src/testing/index.ts';
+import { testKdc } from './kerberos-support.ts';
 import { admin, caught, oneAccount, testEnvironment } from './support.ts';
 
 const kdc = testKdc();

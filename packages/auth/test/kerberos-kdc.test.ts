@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createAsExchange, createTgsExchange, parsePrincipal } from '../src/index.ts';
-import { realm, runExchange, start, TestKdc, type TestKdcOptions, testKdc, ticketFor } from './kerberos-support.ts';
+import { realm, runExchange, start, TestKdc, type TestKdcOptions, ticketFor } from '../src/testing/index.ts';
+import { seededBytes, testKdc } from './kerberos-support.ts';
 import { caught, testEnvironment } from './support.ts';
 
 const client = parsePrincipal('admin', realm);
@@ -144,6 +145,7 @@ describe('a service’s ticket', () => {
   const cross = { [`krbtgt/OTHER.TEST`]: 'between' };
   const otherKdc = (more: Partial<TestKdcOptions> = {}) =>
     new TestKdc({
+      randomBytes: seededBytes(),
       realm: 'OTHER.TEST',
       passwords: { ...cross, 'HTTP/far.example': 'far', 'krbtgt/CARMINE.TEST': 'back' },
       salt: 'shared',

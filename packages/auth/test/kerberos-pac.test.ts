@@ -23,9 +23,9 @@ import {
   realm,
   start,
   type TestPac,
-  testKdc,
   ticketFor,
-} from './kerberos-support.ts';
+} from '../src/testing/index.ts';
+import { testKdc } from './kerberos-support.ts';
 import { admin, caught, golden, testEnvironment } from './support.ts';
 
 const key = (etype: number): EncryptionKey => ({

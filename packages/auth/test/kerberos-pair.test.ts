@@ -23,7 +23,8 @@ import { type Authenticator, apReq, authenticator } from '../src/kerberos/messag
 import { authorizationData } from '../src/kerberos/messages/authorization-data.ts';
 import { krbError } from '../src/kerberos/messages/krb-error.ts';
 import { type EncTicketPart, encTicketPart, ticket as ticketCodec } from '../src/kerberos/messages/ticket.ts';
-import { realm, sealTicket, start, TestKdc, testKdc, ticketFor } from './kerberos-support.ts';
+import { realm, sealTicket, start, type TestKdc, ticketFor } from '../src/testing/index.ts';
+import { testKdc } from './kerberos-support.ts';
 import { admin, caught, testEnvironment } from './support.ts';
 
 const kdc = testKdc();
@@ -187,7 +188,7 @@ describe('tampering', () => {
       );
     };
 
-  const wrongKey = new TestKdc({ realm, passwords: { 'HTTP/files.example': 'other' } }).keytab('HTTP/files.example');
+  const wrongKey = testKdc({ passwords: { 'HTTP/files.example': 'other' } }).keytab('HTTP/files.example');
 
   test.each<[string, (token: Uint8Array) => Uint8Array, string]>([
     ['nothing', (token) => token, ''],
