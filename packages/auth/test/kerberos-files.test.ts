@@ -94,7 +94,27 @@ describe('key tables', () => {
   });
 });
 
+test('a krb5.conf of many KDCs and long lines takes no longer than it is', () => {
+  const text = `[realms]\nR* = {\n${'kdc = a\n'.repeat(50_000)}kdc${' '.repeat(200_000)}* = b\n}\n`;
+  const kdcs = parseKerberosConfiguration(text, 'krb5.conf').kdcs.get('R');
+  expect([kdcs?.length, kdcs?.at(-1)]).toEqual([50_001, 'b']);
+  const spaces = `x${' '.repeat(200_000)}y`;
+  expect(() => parseKerberosConfiguration(spaces, 'krb5.conf')).toThrow(/neither/);
+});
+
 describe('credential caches', () => {
+  test('hold times of 32 bits: others become the nearest, and tickets do not last longer', () => {
+    const far = {
+      ...cache.credentials[0]!,
+      authTime: -1,
+      startTime: 5000,
+      endTime: Date.UTC(9000, 0, 1),
+      renewTill: undefined,
+    };
+    const again = decodeCredentialCache(encodeCredentialCache({ ...cache, credentials: [far] }));
+    expect(again.credentials[0]).toEqual({ ...far, authTime: 0, endTime: 0xffff_ffff * 1000 });
+  });
+
   test.each(['ccache', 'ccache3'] as const)('of kinit: %s', (name) => {
     const { principal, credentials } = decodeCredentialCache(fromHex(files[name]));
     expect(principal).toEqual(parsePrincipal('admin', 'CARMINE.TEST'));

@@ -118,6 +118,11 @@ describe('the ticket-granting ticket', () => {
     const kdc = testKdc({ preauth: false, now: start + 7_200_000 });
     expect(grantingTicket(kdc).clockOffset).toBe(7_200_000);
   });
+
+  test.each([true, false])('a clock at the end of all years is no clock (pre-authentication: %s)', (preauth) => {
+    const kdc = testKdc({ preauth, now: Date.UTC(9999, 11, 31, 20) });
+    expect(caught(() => grantingTicket(kdc))).toMatchObject({ code: 'auth/protocol', kind: 'remote' });
+  });
 });
 
 function firstRequest(environment: ReturnType<typeof testEnvironment>): Uint8Array {

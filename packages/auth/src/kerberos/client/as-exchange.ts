@@ -20,7 +20,15 @@ import {
 import { krbtgtName, type Principal, sameName } from '../messages/principal.ts';
 import { type ClientSecret, clientKey, usableEtypes } from './client-keys.ts';
 import { credentialOf, type KerberosCredential } from './credential.ts';
-import { asKrbError, type KdcExchange, KdcExchangeBase, type KdcResult, kdcRefusal, makeNonce } from './exchange.ts';
+import {
+  asKrbError,
+  clockOffsetOf,
+  type KdcExchange,
+  KdcExchangeBase,
+  type KdcResult,
+  kdcRefusal,
+  makeNonce,
+} from './exchange.ts';
 
 export interface AsExchangeOptions {
   readonly client: Principal;
@@ -127,7 +135,7 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
       case krbErrors.KRB_AP_ERR_SKEW:
         if (this.#clockCorrected) throw kdcRefusal(error, this.#options.client.realm);
         this.#clockCorrected = true;
-        this.#clockOffset = error.stime + error.susec / 1000 - environment.now();
+        this.#clockOffset = clockOffsetOf(error.stime + error.susec / 1000, environment.now());
         this.#request();
         return;
       case krbErrors.KDC_ERR_PREAUTH_FAILED:
@@ -175,7 +183,7 @@ class AsExchange extends KdcExchangeBase<KdcResult<KerberosCredential>> {
     }
     // Now that the KDC has proved itself its time may be believed.
     if (Math.abs(part.authtime - this.#now()) > noticeableSkew) {
-      this.#clockOffset = part.authtime - environment.now();
+      this.#clockOffset = clockOffsetOf(part.authtime, environment.now());
     }
     if (part.endtime <= this.#now()) throw kerberosProtocol('the ticket has ended already');
     const sname = krbtgtName(crealm);

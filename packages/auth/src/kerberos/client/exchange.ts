@@ -67,10 +67,22 @@ export function kdcRefusal(error: KrbError, realm: string): CarmineError {
   });
 }
 
+/**
+ * What to add to our clock to get the KDC's, from a time that it states. UNSPECIFIED: a century is the most; further away
+ * is no clock, and times could not be written any more. Throws `auth/protocol`.
+ */
+export function clockOffsetOf(stated: number, now: number): number {
+  const offset = stated - now;
+  if (Math.abs(offset) > century) throw kerberosProtocol('the clock of the KDC is a century away');
+  return offset;
+}
+
 /** A nonce that peers with signed numbers read as we do. */
 export function makeNonce(octets: Uint8Array): number {
   return new DataView(octets.buffer, octets.byteOffset, 4).getUint32(0) & 0x3fff_ffff;
 }
+
+const century = 100 * 365.25 * 86_400_000;
 
 /** Preauthentication, a corrected clock and a few referrals. */
 const maxRequests = 16;

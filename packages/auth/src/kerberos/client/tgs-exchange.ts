@@ -11,7 +11,7 @@ import { type KrbError, krbErrors } from '../messages/krb-error.ts';
 import { paTypes } from '../messages/pa-data.ts';
 import { formatName, krbtgtName, type PrincipalName, sameName } from '../messages/principal.ts';
 import { credentialOf, type KerberosCredential, type ServiceTicket } from './credential.ts';
-import { asKrbError, type KdcExchange, KdcExchangeBase, kdcRefusal, makeNonce } from './exchange.ts';
+import { asKrbError, clockOffsetOf, type KdcExchange, KdcExchangeBase, kdcRefusal, makeNonce } from './exchange.ts';
 
 export interface TgsExchangeOptions {
   /** A ticket-granting ticket: for `krbtgt/REALM`. */
@@ -125,7 +125,7 @@ class TgsExchange extends KdcExchangeBase<ServiceTicket> {
       case krbErrors.KRB_AP_ERR_SKEW:
         if (this.#clockCorrected) throw kdcRefusal(error, this.#realm);
         this.#clockCorrected = true;
-        this.#clockOffset = error.stime + error.susec / 1000 - this.#options.environment.now();
+        this.#clockOffset = clockOffsetOf(error.stime + error.susec / 1000, this.#options.environment.now());
         this.#pending = this.#request();
         return;
       case krbErrors.KDC_ERR_S_PRINCIPAL_UNKNOWN: {

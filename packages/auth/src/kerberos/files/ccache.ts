@@ -116,11 +116,16 @@ function writeCredential(writer: ByteWriter, credential: KerberosCredential): vo
   writer.u16(credential.sessionKey.etype);
   writeOctets(writer, credential.sessionKey.value);
   for (const time of [credential.authTime, credential.startTime, credential.endTime, credential.renewTill ?? 0]) {
-    writer.u32(Math.floor(time / 1000));
+    writer.u32(seconds32(time));
   }
   writer.u8(0).u32(credential.flags).u32(0).u32(0);
   writeOctets(writer, credential.ticket);
   writer.u32(0);
+}
+
+/** UNSPECIFIED: a time that 32 bits cannot hold becomes the nearest that they can, so that the ticket ends early. */
+function seconds32(milliseconds: number): number {
+  return Math.min(Math.max(Math.floor(milliseconds / 1000), 0), 0xffff_ffff);
 }
 
 function octets(reader: ByteReader): Uint8Array {

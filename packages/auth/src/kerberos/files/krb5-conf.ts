@@ -32,7 +32,7 @@ export function parseKerberosConfiguration(
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
     const directive = /^(include|includedir)\s+(\S.*)$/.exec(line);
     const header = /^\[([^\]]*)\]\*?$/.exec(line);
-    const relation = /^([^={}]+?)\*?\s*=\s*(.*)$/.exec(line);
+    const relation = /^([^={}]+)=(.*)$/.exec(line);
     if (directive !== null) {
       for (const other of include(directive[1] as 'include' | 'includedir', directive[2]!)) {
         merge(result, parseKerberosConfiguration(other, directive[2]!, include));
@@ -45,13 +45,14 @@ export function parseKerberosConfiguration(
       depth--;
       if (depth === 0) realm = undefined;
     } else if (relation !== null) {
-      const [, key, value] = relation as unknown as [string, string, string];
+      const key = relation[1]!.trimEnd().replace(/\*$/, '').trimEnd();
+      const value = relation[2]!.trimStart();
       if (value.startsWith('{')) {
-        if (depth === 0 && section === 'realms') realm = key.trim();
+        if (depth === 0 && section === 'realms') realm = key;
         if (!value.endsWith('}')) depth++;
       } else if (section === 'libdefaults' && depth === 0 && key === 'default_realm') result.defaultRealm ??= value;
       else if (section === 'realms' && depth === 1 && key === 'kdc' && realm !== undefined) {
-        result.kdcs.set(realm, [...(result.kdcs.get(realm) ?? []), value]);
+        add(result.kdcs, realm, [value]);
       } else if (section === 'domain_realm' && depth === 0) result.domainRealms.set(key.toLowerCase(), value);
     } else {
       throw syntax(file, index, 'neither a section nor a relation');
@@ -77,8 +78,14 @@ function merge(
   from: KerberosConfiguration,
 ): void {
   into.defaultRealm ??= from.defaultRealm;
-  for (const [realm, kdcs] of from.kdcs) into.kdcs.set(realm, [...(into.kdcs.get(realm) ?? []), ...kdcs]);
+  for (const [realm, kdcs] of from.kdcs) add(into.kdcs, realm, kdcs);
   for (const [domain, realm] of from.domainRealms) into.domainRealms.set(domain, realm);
+}
+
+function add(kdcs: Map<string, string[]>, realm: string, more: readonly string[]): void {
+  const known = kdcs.get(realm);
+  if (known === undefined) kdcs.set(realm, [...more]);
+  else for (const kdc of more) known.push(kdc);
 }
 
 function syntax(file: string, index: number, reason: string): CarmineError {
