@@ -2,6 +2,7 @@ import type { FuzzTarget } from '../target.ts';
 import { derTarget } from './der.ts';
 import { httpAuthTarget } from './http-auth.ts';
 import { journalTarget } from './journal.ts';
+import { kerberosTarget } from './kerberos.ts';
 import { ntlmTarget } from './ntlm.ts';
 import { securityTarget } from './security.ts';
 import { spnegoTarget } from './spnego.ts';
@@ -11,6 +12,7 @@ import { wsmanTarget } from './wsman.ts';
 /** Parsers by the name that `--parser` takes. A new one is a file here and a line in this table. */
 export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<FuzzTarget>>> = {
   ntlm: ntlmTarget,
+  kerberos: kerberosTarget,
   spnego: spnegoTarget,
   der: derTarget,
   sddl: securityTarget,
