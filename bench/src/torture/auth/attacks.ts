@@ -4,6 +4,7 @@ import { isCarmineError } from '@carmine/errors';
 import type { SeededRandom } from '@carmine/testkit';
 import { concatBytes } from '@carmine/wire';
 import { admin, type Door, reader } from './doors.ts';
+import { flip } from './flip.ts';
 import { kerberosAlone, refusedMechanism } from './foreign-mechanisms.ts';
 import {
   authenticateParts,
@@ -14,6 +15,7 @@ import {
   withoutListMic,
   withoutMic,
 } from './forge.ts';
+import { kerberosAttacks } from './kerberos-attacks.ts';
 import type { LineAnswer, LineRequest } from './line.ts';
 import type { Logon, LogonOptions, Scene, Tampering } from './scene.ts';
 
@@ -325,6 +327,8 @@ const negotiations: readonly Attack[] = [
 function spnego(kind: string, tamper: (token: Uint8Array, leg: number, random: SeededRandom) => Uint8Array): Attack {
   return {
     kind,
+    // Where Kerberos is offered it would be taken.
+    at: (door) => door.kerberos === undefined,
     async run(scene) {
       const mechanisms = [refusedMechanism, ntlmOf(scene)];
       const logon = await scene.spnego(await scene.open(), mechanisms, (token, leg) =>
@@ -352,15 +356,8 @@ export const attacks: readonly Attack[] = [
   ...secondUsers,
   ...seals,
   ...negotiations,
+  ...kerberosAttacks,
 ];
-
-/** Changes 1 to 3 different bits of a range. */
-function flip(message: Uint8Array, random: SeededRandom, start: number, end: number): Uint8Array {
-  const copy = message.slice();
-  const bits = new Set(Array.from({ length: 1 + random.below(3) }, () => random.below((end - start) * 8)));
-  for (const bit of bits) copy[start + (bit >> 3)] = copy[start + (bit >> 3)]! ^ (1 << (bit & 7));
-  return copy;
-}
 
 /** Clears at least one of the flags that are set. */
 function fewerFlags(message: Uint8Array, at: number, random: SeededRandom): Uint8Array {

@@ -19,6 +19,7 @@ import { createUrlServer } from '@carmine/url-server/node';
 import { createWsmanConnection, createWsmanServer } from '@carmine/wsman';
 import { createWsmanHttpServer, systemWsmanEnvironment } from '@carmine/wsman/node';
 import { countingJobs } from '../counting-jobs.ts';
+import { KerberosRealm } from './kerberos-realm.ts';
 import { type Line, memoryLine, socketLine } from './line.ts';
 
 /** One way into the system: management or data, with TLS or without, through sockets or in memory. */
@@ -30,6 +31,8 @@ export interface Door {
   readonly binding: Uint8Array | undefined;
   /** Name of the scheme that carries raw NTLM messages here. */
   readonly scheme: 'Negotiate' | 'NTLM';
+  /** Where its tickets come from; undefined when it does not take any. */
+  readonly kerberos: KerberosRealm | undefined;
   open(): Promise<Line>;
 }
 
@@ -62,7 +65,6 @@ const lookUp: AccountLookup = (user) => accounts.get(user.toLowerCase());
 
 /** All servers, in this process, without a limiter of attempts: every attempt is looked at in full. */
 export async function openDoors(): Promise<Doors> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'carmine-auth-')));
   const faults: string[] = [];
   let actions = 0;
   const jobs = countingJobs(() => {
@@ -75,9 +77,11 @@ export async function openDoors(): Promise<Doors> {
   });
   const tls = { cert: await fixture('server-cert'), key: await fixture('server-key') };
   const binding = tlsServerEndPoint(new X509Certificate(tls.cert).raw);
-  const acceptor = (secure: boolean): HttpAcceptor =>
+  const realm = new KerberosRealm((name) => lookUp(name, ''));
+  const acceptor = (secure: boolean, kerberos: KerberosRealm | undefined): HttpAcceptor =>
     createHttpAcceptor({
       schemes: secure ? ['negotiate', 'basic'] : ['negotiate'],
+      kerberos: kerberos?.service,
       accounts: lookUp,
       environment: systemEnvironment,
       hostName: 'HOST',
@@ -87,17 +91,18 @@ export async function openDoors(): Promise<Doors> {
       channelBinding: secure ? binding : undefined,
       requireChannelBinding: secure,
     });
-  const memory = (secure: boolean): Door => ({
-    name: `management in memory, ${secure ? 'https' : 'http'}`,
+  const memory = (secure: boolean, kerberos?: KerberosRealm): Door => ({
+    name: `management in memory, ${secure ? 'https' : 'http'}${kerberos === undefined ? '' : ', Kerberos'}`,
     service: 'management',
     secure,
     binding: secure ? binding : undefined,
     scheme: 'Negotiate',
+    kerberos,
     open: async () =>
       memoryLine(
         createWsmanConnection({
           server: core,
-          acceptor: acceptor(secure),
+          acceptor: acceptor(secure, kerberos),
           secureTransport: secure,
           anonymousIdentify: false,
         }),
@@ -107,7 +112,7 @@ export async function openDoors(): Promise<Doors> {
   const servers = [false, true].map((secure) =>
     createWsmanHttpServer({
       core,
-      accept: () => acceptor(secure),
+      accept: () => acceptor(secure, undefined),
       tls: secure ? tls : undefined,
       limits: { maxConnectionsPerAddress: 10_000 },
       onError,
@@ -128,21 +133,23 @@ export async function openDoors(): Promise<Doors> {
   const served = () => {
     actions++;
   };
-  const data = await openData(folder, tls, content, (text) => void faults.push(text));
+  const warn = (text: string) => void faults.push(text);
+  const data = await Promise.all([undefined, realm].map((kerberos) => openData(tls, content, warn, kerberos)));
   return {
     doors: [
       memory(false),
       memory(true),
+      memory(false, realm),
+      memory(true, realm),
       ...wsman,
-      ...data.doors(binding, tls.cert).map((door) => counted(door, served)),
+      ...data.flatMap(({ doors }) => doors(binding, tls.cert)).map((door) => counted(door, served)),
     ],
     actions: () => actions,
     faults,
     content,
     async close() {
-      await Promise.all([...servers.map((server) => server.close()), data.close()]);
+      await Promise.all([...servers.map((server) => server.close()), ...data.map(({ close }) => close())]);
       core.close();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -167,11 +174,12 @@ function counted(door: Door, served: () => void): Door {
 
 /** A URL that only administrators may read, on http and on https. */
 async function openData(
-  folder: string,
   tls: { readonly cert: string; readonly key: string },
   content: Uint8Array,
   warn: (text: string) => void,
+  kerberos: KerberosRealm | undefined,
 ) {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'carmine-auth-')));
   const source = join(folder, 'file');
   await writeFile(source, content);
   const certificate = new X509Certificate(tls.cert);
@@ -191,6 +199,7 @@ async function openData(
     persist: false,
     requireChannelBinding: true,
     accounts: lookUp,
+    kerberos: kerberos?.service,
     certificates: { findByThumbprint: async () => stored, findBySubject: async () => stored },
     environment: systemEnvironment,
     hostName: 'HOST',
@@ -207,14 +216,18 @@ async function openData(
   return {
     doors: (binding: Uint8Array, cert: string): readonly Door[] =>
       ports.map((port, index) => ({
-        name: `data, ${index === 1 ? 'https' : 'http'}`,
+        name: `data, ${index === 1 ? 'https' : 'http'}${kerberos === undefined ? '' : ', Kerberos'}`,
+        kerberos,
         service: 'data',
         secure: index === 1,
         binding: index === 1 ? binding : undefined,
         scheme: 'NTLM',
         open: () => socketLine({ port, method: 'GET', path: '/torture/file', trust: index === 1 ? cert : undefined }),
       })),
-    close: () => server.stop(),
+    async close() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 

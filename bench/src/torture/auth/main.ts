@@ -6,6 +6,7 @@ import { inputSeed } from '../fuzz/mutate.ts';
 import { type Attack, attacks, ntlmOf } from './attacks.ts';
 import { admin, type Door, type Doors, openDoors } from './doors.ts';
 import { forgeAuthenticate } from './forge.ts';
+import { kerberosLogon } from './kerberos-attacks.ts';
 import { Scene } from './scene.ts';
 
 export interface AuthReport {
@@ -130,6 +131,12 @@ async function control(scene: Scene): Promise<void> {
   const { door, random } = scene;
   const line = await scene.open();
   const times = 1 + random.below(3);
+  if (door.kerberos !== undefined && random.below(2) === 0) {
+    const { answer, context } = await kerberosLogon(scene, line);
+    scene.mustSucceed(answer, 'a valid Kerberos logon');
+    for (let time = 0; time < times; time++) await scene.act(line, scene.request(context));
+    return;
+  }
   if (door.service === 'management' && door.secure && random.below(2) === 0) {
     const authorization = `Basic ${Buffer.from(`${admin.user}:${admin.password}`).toString('base64')}`;
     for (let time = 0; time < times; time++) await scene.act(line, scene.bare(authorization));

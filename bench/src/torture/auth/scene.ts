@@ -134,6 +134,27 @@ export class Scene {
     return { line, answer, context, sent };
   }
 
+  /** A mechanism's tokens without SPNEGO around them. */
+  async raw(line: Line, mechanism: SpnegoMechanism): Promise<Logon> {
+    const context = mechanism.create();
+    const sent: string[] = [];
+    let answer: LineAnswer = closed;
+    for (let token = context.step(); token !== undefined; ) {
+      const authorization = `Negotiate ${Buffer.from(token).toString('base64')}`;
+      sent.push(authorization);
+      answer = await line.ask({ authorization });
+      const next = tokenIn(answer, 'Negotiate');
+      if (next === undefined) break;
+      try {
+        token = context.step(next);
+      } catch (error) {
+        if (!isCarmineError(error)) throw error;
+        break;
+      }
+    }
+    return { line, answer, context, sent };
+  }
+
   ntlmClient({ credentials, binding = this.door.binding }: LogonOptions): MechanismContext {
     return createNtlmInitiator({
       credentials,
@@ -146,14 +167,14 @@ export class Scene {
   /** A logon that must succeed. */
   async logOn(line: Line, credentials: PasswordCredentials, tampering?: Tampering): Promise<Logon> {
     const logon = await this.ntlm(line, { credentials, tampering });
-    this.#mustSucceed(logon.answer, 'a valid logon');
+    this.mustSucceed(logon.answer, 'a valid logon');
     return logon;
   }
 
   /** An action that must succeed, and is counted. */
   async act(line: Line, request: LineRequest): Promise<void> {
     const answer = await line.ask(request);
-    this.#mustSucceed(answer, 'a valid action');
+    this.mustSucceed(answer, 'a valid action');
     if (this.door.service === 'management') {
       if (answer.body.length === 0) throw new Error('a valid action has no answer');
       this.acted++;
@@ -161,7 +182,7 @@ export class Scene {
   }
 
   /** Reading the file is an action; it comes with the answer to the last message of the logon. */
-  #mustSucceed(answer: LineAnswer, what: string): void {
+  mustSucceed(answer: LineAnswer, what: string): void {
     if (answer.status !== 200) throw new Error(`${what} got status ${answer.status} at ${this.door.name}`);
     if (this.door.service !== 'data') return;
     if (!equalBytes(answer.body, this.#content)) throw new Error(`${what} got something else than the file`);
