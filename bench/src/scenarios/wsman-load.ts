@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
+import { createHttpInitiator, type SecurityContext } from '@carmine/auth';
+import { systemEnvironment } from '@carmine/auth/node';
 import { bitsClientJobClass, bitsNamespace } from '@carmine/cim';
-import { createWsmanClient, type WsmanClient } from '@carmine/wsman/node';
+import { sealFrame } from '../sealed-frame.ts';
+import { soapRequest } from '../soap-request.ts';
+import { LoadConnection } from './load-connection.ts';
 import { cpuOfProcess } from './measure.ts';
 
 /** The other end of the scenario `wsman`, a process of its own: asks over kept-alive connections as fast as it is answered. */
 
 /** What it is told, as JSON in its only argument. */
 export interface LoadOrder {
-  readonly urls: { readonly http: string; readonly https: string };
+  readonly ports: { readonly http: number; readonly https: number };
   readonly user: string;
   readonly passwordFile: string;
   readonly trust: string;
@@ -33,43 +37,93 @@ export interface LoadRound {
   readonly p99: number;
 }
 
+const plainType = 'application/soap+xml;charset=UTF-8';
 const order = JSON.parse(process.argv[2] ?? '') as LoadOrder;
-const { user, urls, jobId, pid, connections, rounds, seconds } = order;
+const { user, ports, jobId, pid, connections, rounds, seconds } = order;
 const credentials = { user, password: readFileSync(order.passwordFile, 'utf8').trim() };
-const trust = [readFileSync(order.trust, 'utf8')];
-const overHttp = createWsmanClient({ url: urls.http, credentials, maxConnections: connections });
-const overHttps = createWsmanClient({
-  url: urls.https,
-  credentials,
-  trust,
-  schemes: ['basic'],
-  maxConnections: connections,
-});
+const trust = readFileSync(order.trust, 'utf8');
+const to = `http://127.0.0.1:${ports.http}/wsman`;
 const path = { namespace: bitsNamespace, className: bitsClientJobClass.name, keys: new Map([['JobId', jobId]]) };
-const identify = (client: WsmanClient) => client.identify();
-const get = (client: WsmanClient) => client.getInstance(path);
-const cases = [
-  ['Identify, HTTPS with Basic', overHttps, identify],
-  ['Identify, HTTP sealed with NTLM', overHttp, identify],
-  ['Get of a job, HTTPS with Basic', overHttps, get],
-  ['Get of a job, HTTP sealed with NTLM', overHttp, get],
-] as const;
+const identify = await soapRequest(to, (client) => client.identify());
+const get = await soapRequest(to, (client) => client.getInstance(path));
+
+/** Asks once and looks at the status. */
+type Ask = () => Promise<void>;
+const overBasic = await Promise.all(Array.from({ length: connections }, basic));
+const overNtlm = await Promise.all(Array.from({ length: connections }, sealed));
+const cases: readonly (readonly [string, readonly Ask[]])[] = [
+  ['Identify, HTTPS with Basic', overBasic.map((ask) => ask(identify))],
+  ['Identify, HTTP sealed with NTLM', overNtlm.map((ask) => ask(identify))],
+  ['Get of a job, HTTPS with Basic', overBasic.map((ask) => ask(get))],
+  ['Get of a job, HTTP sealed with NTLM', overNtlm.map((ask) => ask(get))],
+];
 
 for (let round = 0; round <= rounds; round++) {
-  for (const [name, client, ask] of cases) {
-    // The first round opens the connections and warms both ends up; it does not count.
-    const result = await run(() => ask(client), round === 0 ? seconds / 2 : seconds);
+  for (const [name, asks] of cases) {
+    // The first round warms both ends up; it does not count.
+    const result = await run(asks, round === 0 ? seconds / 2 : seconds);
     if (round > 0) process.stdout.write(`${JSON.stringify({ name, round, ...result } satisfies LoadRound)}\n`);
   }
 }
-await Promise.all([overHttp.close(), overHttps.close()]);
+process.exit(0);
 
-async function run(ask: () => Promise<unknown>, duration: number): Promise<Omit<LoadRound, 'name' | 'round'>> {
+async function basic(): Promise<(body: Uint8Array) => Ask> {
+  const connection = await LoadConnection.open(ports.https, trust);
+  const authorization = `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
+  return (body) => {
+    const request = post(body, plainType, authorization);
+    return async () => mustBe200(await connection.ask(request), '<s:Body>');
+  };
+}
+
+/** Every request is sealed anew, as it must be; the answers' seals are not broken: their order and status are looked at. */
+async function sealed(): Promise<(body: Uint8Array) => Ask> {
+  const connection = await LoadConnection.open(ports.http, undefined);
+  const context = await logOn(connection);
+  return (body) => async () => {
+    const frame = sealFrame(context, body);
+    mustBe200(await connection.ask(post(frame.body, frame.contentType)), 'Encrypted Boundary');
+  };
+}
+
+async function logOn(connection: LoadConnection): Promise<SecurityContext> {
+  const initiator = createHttpInitiator({
+    credentials,
+    schemes: ['negotiate'],
+    environment: systemEnvironment,
+    host: '127.0.0.1',
+    service: 'WSMAN',
+    secureTransport: false,
+  });
+  let challenges = ['Negotiate'];
+  for (let leg = 0; leg < 4; leg++) {
+    const answer = await connection.ask(post(new Uint8Array(0), plainType, initiator.next(challenges)));
+    challenges = [...answer.head.matchAll(/^www-authenticate: (.*)$/gim)].map(([, value = '']) => value.trim());
+    if (answer.status !== 200) continue;
+    initiator.finish(challenges);
+    if (initiator.context !== undefined) return initiator.context;
+  }
+  throw new Error('the logon did not succeed');
+}
+
+function post(body: Uint8Array, contentType: string, authorization?: string): Uint8Array {
+  const lines = ['POST /wsman HTTP/1.1', 'Host: 127.0.0.1', `Content-Type: ${contentType}`];
+  if (authorization !== undefined) lines.push(`Authorization: ${authorization}`);
+  lines.push(`Content-Length: ${body.length}`);
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
+}
+
+function mustBe200({ status, body }: { readonly status: number; readonly body: Uint8Array }, part: string): void {
+  if (status !== 200 || !Buffer.from(body.buffer, body.byteOffset, body.length).includes(part))
+    throw new Error(`status ${status} with ${body.length} octets`);
+}
+
+async function run(asks: readonly Ask[], duration: number): Promise<Omit<LoadRound, 'name' | 'round'>> {
   const latencies: number[] = [];
   const before = cpuOfProcess(pid);
   const started = performance.now();
   const end = started + duration * 1000;
-  const worker = async () => {
+  const worker = async (ask: Ask) => {
     for (let now = performance.now(); now < end; ) {
       await ask();
       const done = performance.now();
@@ -77,7 +131,7 @@ async function run(ask: () => Promise<unknown>, duration: number): Promise<Omit<
       now = done;
     }
   };
-  await Promise.all(Array.from({ length: connections }, worker));
+  await Promise.all(asks.map(worker));
   const taken = (performance.now() - started) / 1000;
   latencies.sort((a, b) => a - b);
   const at = (part: number) => latencies[Math.floor(latencies.length * part)] ?? 0;

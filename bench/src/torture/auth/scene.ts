@@ -10,7 +10,7 @@ import { systemEnvironment } from '@carmine/auth/node';
 import { isCarmineError } from '@carmine/errors';
 import type { SeededRandom } from '@carmine/testkit';
 import { equalBytes } from '@carmine/wire';
-import { sealFrame } from '../sealed-frame.ts';
+import { sealFrame } from '../../sealed-frame.ts';
 import type { Door } from './doors.ts';
 import { closed, type Line, type LineAnswer, type LineRequest } from './line.ts';
 

@@ -20,8 +20,8 @@ import {
   type WsmanOperations,
   type WsmanServer,
 } from '@carmine/wsman';
+import { sealedType, sealFrame } from '../../../sealed-frame.ts';
 import { countingJobs } from '../../counting-jobs.ts';
-import { sealedType, sealFrame } from '../../sealed-frame.ts';
 import { BrokenPromise, bytesOf, type FuzzSeed, type FuzzTarget, textOf } from '../target.ts';
 
 /**
