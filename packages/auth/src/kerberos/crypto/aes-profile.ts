@@ -4,28 +4,25 @@ import { equalSecrets } from '../../crypto/digest.ts';
 import { decryptParts, encryptParts } from './parts.ts';
 import { type AesKeyInUse, badIntegrity, type ProtectedPart, type ProtectedParts } from './profile.ts';
 
-/** The three keys that a usage number makes of a base key, RFC 3961 section 5.3 and RFC 8009 section 5. */
-export interface DerivedKeys {
-  readonly encryption: Uint8Array;
-  readonly integrity: Uint8Array;
-  readonly checksum: Uint8Array;
-}
-
-/** Last octet of the derivation constants. */
+/**
+ * Last octet of the derivation constants of the three keys that a usage number makes of a base key, RFC 3961 section 5.3 and
+ * RFC 8009 section 5.
+ */
 export const derivations = { checksum: 0x99, encryption: 0xaa, integrity: 0x55 } as const;
+export type DerivedKey = keyof typeof derivations;
 
 interface AesUseOptions {
-  readonly derive: () => DerivedKeys;
+  readonly derive: (key: DerivedKey) => Uint8Array;
   readonly hash: 'sha1' | 'sha256' | 'sha384';
   readonly checksumLength: number;
   /** RFC 3962 signs the plaintext; RFC 8009 section 5 signs the initial vector and the ciphertext. */
   readonly signs: 'plaintext' | 'ciphertext';
 }
 
-/** Encryption with a checksum as both AES families do it; the keys are derived on first use. */
+/** Encryption with a checksum as both AES families do it; each key is derived on first use: most contexts need two. */
 export class AesUse implements AesKeyInUse {
   readonly #options: AesUseOptions;
-  #keys: DerivedKeys | undefined;
+  readonly #keys: Partial<Record<DerivedKey, Uint8Array>> = {};
 
   constructor(options: AesUseOptions) {
     this.#options = options;
@@ -50,46 +47,44 @@ export class AesUse implements AesKeyInUse {
   seal(parts: readonly ProtectedPart[], confounder: Uint8Array): ProtectedParts {
     if (confounder.length !== confounderLength) throw new RangeError(`confounder of ${confounder.length} octets`);
     const plain = parts.map(({ bytes }) => bytes);
-    const { encryption, integrity } = this.#derived;
     const sealed = encryptParts(
-      encryption,
+      this.#derived('encryption'),
       confounder,
       plain,
       parts.map(({ encrypt }) => encrypt),
     );
     const signed =
       this.#options.signs === 'plaintext' ? [confounder, ...plain] : [zeroIv, sealed.confounder, ...sealed.parts];
-    return { ...sealed, checksum: this.#hmac(integrity, signed) };
+    return { ...sealed, checksum: this.#hmac('integrity', signed) };
   }
 
   open(sealed: ProtectedParts, encrypted: readonly boolean[]): readonly Uint8Array[] {
     if (sealed.confounder.length !== confounderLength) throw badIntegrity();
-    const { encryption, integrity } = this.#derived;
-    const decrypt = () => decryptParts(encryption, sealed.confounder, sealed.parts, encrypted);
+    const decrypt = () => decryptParts(this.#derived('encryption'), sealed.confounder, sealed.parts, encrypted);
     if (this.#options.signs === 'ciphertext') {
-      this.#check(integrity, [zeroIv, sealed.confounder, ...sealed.parts], sealed.checksum);
+      this.#check([zeroIv, sealed.confounder, ...sealed.parts], sealed.checksum);
       return decrypt().parts;
     }
     const opened = decrypt();
-    this.#check(integrity, [opened.confounder, ...opened.parts], sealed.checksum);
+    this.#check([opened.confounder, ...opened.parts], sealed.checksum);
     return opened.parts;
   }
 
   checksum(...data: readonly Uint8Array[]): Uint8Array {
-    return this.#hmac(this.#derived.checksum, data);
+    return this.#hmac('checksum', data);
   }
 
-  get #derived(): DerivedKeys {
-    this.#keys ??= this.#options.derive();
-    return this.#keys;
+  #derived(key: DerivedKey): Uint8Array {
+    this.#keys[key] ??= this.#options.derive(key);
+    return this.#keys[key];
   }
 
-  #check(key: Uint8Array, data: readonly Uint8Array[], checksum: Uint8Array): void {
-    if (!equalSecrets(this.#hmac(key, data), checksum)) throw badIntegrity();
+  #check(data: readonly Uint8Array[], checksum: Uint8Array): void {
+    if (!equalSecrets(this.#hmac('integrity', data), checksum)) throw badIntegrity();
   }
 
-  #hmac(key: Uint8Array, data: readonly Uint8Array[]): Uint8Array {
-    const hmac = createHmac(this.#options.hash, key);
+  #hmac(key: DerivedKey, data: readonly Uint8Array[]): Uint8Array {
+    const hmac = createHmac(this.#options.hash, this.#derived(key));
     for (const part of data) hmac.update(part);
     return new Uint8Array(hmac.digest()).slice(0, this.#options.checksumLength);
   }

@@ -1,5 +1,4 @@
 import { pbkdf2Sync } from 'node:crypto';
-import { concatBytes } from '@carmine/wire';
 import { aesCbcEncrypt } from './aes-cts.ts';
 import { AesUse, confounderLength, derivationConstant, derivations } from './aes-profile.ts';
 import { nFold } from './n-fold.ts';
@@ -30,25 +29,30 @@ function aesSha1(etype: number, name: string, keyLength: number, checksumType: n
         hash: 'sha1',
         checksumLength: 12,
         signs: 'plaintext',
-        derive: () => ({
-          checksum: deriveKey(key, derivationConstant(usage, derivations.checksum)),
-          encryption: deriveKey(key, derivationConstant(usage, derivations.encryption)),
-          integrity: deriveKey(key, derivationConstant(usage, derivations.integrity)),
-        }),
+        derive: (purpose) => deriveKey(key, foldedConstant(usage, derivations[purpose])),
       }),
   };
 }
 
 /**
  * DK, RFC 3961 section 5.1: the constant, folded to a block, is encrypted again and again, and the ciphertexts make the
- * key. For AES random-to-key is the identity (RFC 3962 section 6).
+ * key, which is what CBC does with the constant and zeros behind it. For AES random-to-key is the identity (RFC 3962
+ * section 6).
  */
 export function deriveKey(key: Uint8Array, constant: Uint8Array): Uint8Array {
-  const blocks: Uint8Array[] = [];
-  let text = constant.length === 16 ? constant : nFold(constant, 16);
-  for (let length = 0; length < key.length; length += 16) {
-    text = aesCbcEncrypt(key, text);
-    blocks.push(text);
-  }
-  return concatBytes(...blocks);
+  const text = new Uint8Array(key.length);
+  text.set(constant.length === 16 ? constant : nFold(constant, 16));
+  return aesCbcEncrypt(key, text);
 }
+
+/** Folding takes longer than encrypting, and the usage numbers are few. */
+function foldedConstant(usage: number, purpose: number): Uint8Array {
+  const number = usage * 256 + purpose;
+  const known = foldedConstants.get(number);
+  if (known !== undefined) return known;
+  const folded = nFold(derivationConstant(usage, purpose), 16);
+  foldedConstants.set(number, folded);
+  return folded;
+}
+
+const foldedConstants = new Map<number, Uint8Array>();

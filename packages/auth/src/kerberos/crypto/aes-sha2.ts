@@ -26,21 +26,17 @@ function aesSha2(etype: number, name: string, keyLength: number, checksumLength:
       const tkey = pbkdf2Sync(encoder.encode(password), saltp, iterations, keyLength, hash);
       return kdfHmacSha2(hash, tkey, encoder.encode('kerberos'), keyLength);
     },
-    use(key, usage) {
-      const derive = (purpose: number, length: number) =>
-        kdfHmacSha2(hash, key, derivationConstant(usage, purpose), length);
-      return new AesUse({
+    use: (key, usage) =>
+      new AesUse({
         hash,
         checksumLength,
         signs: 'ciphertext',
-        // RFC 8009 section 5: Kc and Ki are as long as the checksum, Ke as the key.
-        derive: () => ({
-          checksum: derive(derivations.checksum, checksumLength),
-          encryption: derive(derivations.encryption, keyLength),
-          integrity: derive(derivations.integrity, checksumLength),
-        }),
-      });
-    },
+        derive: (purpose) => {
+          // RFC 8009 section 5: Kc and Ki are as long as the checksum, Ke as the key.
+          const length = purpose === 'encryption' ? keyLength : checksumLength;
+          return kdfHmacSha2(hash, key, derivationConstant(usage, derivations[purpose]), length);
+        },
+      }),
   };
 }
 

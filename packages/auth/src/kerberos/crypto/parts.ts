@@ -1,4 +1,3 @@
-import { concatBytes } from '@carmine/wire';
 import { aesCtsDecrypt, aesCtsEncrypt } from './aes-cts.ts';
 
 /**
@@ -24,13 +23,13 @@ export function decryptParts(
 }
 
 function transform(
-  apply: (key: Uint8Array, text: Uint8Array) => Uint8Array,
+  apply: (key: Uint8Array, ...text: readonly Uint8Array[]) => Uint8Array,
   key: Uint8Array,
   confounder: Uint8Array,
   parts: readonly Uint8Array[],
   encrypted: readonly boolean[],
 ) {
-  const text = apply(key, concatBytes(confounder, ...parts.filter((_, i) => encrypted[i] === true)));
+  const text = apply(key, confounder, ...parts.filter((_, i) => encrypted[i] === true));
   let position = confounder.length;
   const out = parts.map((part, i) => {
     if (encrypted[i] !== true) return part;

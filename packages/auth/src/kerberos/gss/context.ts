@@ -1,5 +1,4 @@
 import { CarmineError } from '@carmine/errors';
-import { concatBytes } from '@carmine/wire';
 import type { AuthenticatedAccount, Environment, SealedMessage } from '../../context.ts';
 import type { MechanismContext, ProtectedPdu } from '../../pdu-protection.ts';
 import type { EncryptionKey } from '../crypto/profile.ts';
@@ -59,12 +58,12 @@ export abstract class KerberosContextBase implements KerberosContext {
 
   wrap(plaintext: Uint8Array): SealedMessage {
     const { header, parts } = this.#use().send.seal([{ bytes: plaintext, encrypt: true }], this.#confounder());
-    return { header, data: concatBytes(...parts) };
+    return { header, data: parts[0]! };
   }
 
   unwrap(message: SealedMessage): Uint8Array {
     const { receive } = this.#use();
-    return this.#guarded(() => receive.open({ header: message.header, parts: [message.data] }, [true])[0]!.slice());
+    return this.#guarded(() => receive.open({ header: message.header, parts: [message.data] }, [true])[0]!);
   }
 
   wrapToken(plaintext: Uint8Array): Uint8Array {
@@ -73,7 +72,7 @@ export abstract class KerberosContextBase implements KerberosContext {
 
   unwrapToken(token: Uint8Array): Uint8Array {
     const { receive } = this.#use();
-    return this.#guarded(() => receive.openToken(token).slice());
+    return this.#guarded(() => receive.openToken(token));
   }
 
   sign(data: Uint8Array): Uint8Array {
@@ -103,14 +102,14 @@ export abstract class KerberosContextBase implements KerberosContext {
     const { send } = this.#use();
     const parts = signedParts(pdu).map((bytes, i) => ({ bytes, encrypt: i === bodyIndex(pdu) }));
     const sealed = send.seal(parts, this.#confounder());
-    return { body: concatBytes(sealed.parts[bodyIndex(pdu)]!), token: sealed.header };
+    return { body: sealed.parts[bodyIndex(pdu)]!, token: sealed.header };
   }
 
   openPdu(pdu: ProtectedPdu, token: Uint8Array): Uint8Array {
     const { receive } = this.#use();
     const parts = signedParts(pdu);
     const encrypted = parts.map((_, i) => i === bodyIndex(pdu));
-    return this.#guarded(() => receive.open({ header: token, parts }, encrypted)[bodyIndex(pdu)]!.slice());
+    return this.#guarded(() => receive.open({ header: token, parts }, encrypted)[bodyIndex(pdu)]!);
   }
 
   signMechanismList(list: Uint8Array): Uint8Array {
