@@ -13,25 +13,41 @@ import {
 import { systemEnvironment } from '@carmine/auth/node';
 import Benchmark from 'benchmark';
 import { runPeer } from '../foreign/peers.ts';
+import { kerberosRealm, kerberosTypes } from './kerberos-realm.ts';
 import type { Scenario } from './measure.ts';
 
-/** NTLM handshakes, both sides in one process, and sealed messages; beside them what OpenSSL's RC4 and MD5 do. */
+/**
+ * Handshakes of NTLM and Kerberos, both sides in one process, Kerberos' acceptor alone, and sealed messages; beside them what
+ * OpenSSL's ciphers and digests do.
+ */
 export const authScenario: Scenario = async (_rounds, say) => {
   const rates = new Map<string, number>();
   const deviation = new Map<string, number>();
   const suite = new Benchmark.Suite();
   suite.add('NTLM handshake, both sides', () => handshake('ntlm'));
   suite.add('SPNEGO with NTLM, both sides', () => handshake('spnego'));
-  for (const size of sizes) {
-    const message = randomBytes(size);
-    const sealing = handshake('ntlm');
-    suite.add(`seal ${size}`, () => {
-      sealing.client.wrap(message);
-    });
-    const both = handshake('ntlm');
-    suite.add(`seal and unseal ${size}`, () => {
-      both.server.unwrap(both.client.wrap(message));
-    });
+  const realms = kerberosTypes.map(kerberosRealm);
+  for (const realm of realms) {
+    suite.add(`Kerberos handshake, both sides, ${realm.name}`, () => void realm.handshake());
+    const accept = realm.acceptance();
+    suite.add(`Kerberos accept, ${realm.name}`, accept);
+  }
+  const pairs = [
+    { name: 'NTLM', pair: () => handshake('ntlm') },
+    ...realms.map(({ name, handshake: pair }) => ({ name: `Kerberos ${name}`, pair })),
+  ];
+  for (const { name, pair } of pairs) {
+    for (const size of sizes) {
+      const message = randomBytes(size);
+      const sealing = pair();
+      suite.add(`${name} seal ${size}`, () => {
+        sealing.client.wrap(message);
+      });
+      const both = pair();
+      suite.add(`${name} seal and unseal ${size}`, () => {
+        both.server.unwrap(both.client.wrap(message));
+      });
+    }
   }
   suite.on('cycle', (event: Benchmark.Event) => {
     const { name = '', hz, stats } = event.target as unknown as Benchmark;
@@ -44,13 +60,15 @@ export const authScenario: Scenario = async (_rounds, say) => {
   });
 
   const rate = (name: string) => rates.get(name) ?? 0;
-  const handshakes = [...rates.keys()].filter((name) => name.includes('both sides'));
+  const handshakes = [...rates.keys()].filter((name) => !name.includes(' seal '));
   const rows = handshakes.map((name) => [name, `${rate(name).toFixed(0)} /s`, `±${deviation.get(name)?.toFixed(1)} %`]);
   const throughput: Record<string, number> = {};
-  for (const size of sizes) {
-    const [seal, both] = [rate(`seal ${size}`), rate(`seal and unseal ${size}`)];
-    throughput[`seal ${size}`] = (seal * size) / 1e6;
-    throughput[`unseal ${size}`] = size / 1e6 / (1 / both - 1 / seal);
+  for (const { name } of pairs) {
+    for (const size of sizes) {
+      const [seal, both] = [rate(`${name} seal ${size}`), rate(`${name} seal and unseal ${size}`)];
+      throughput[`${name} seal ${size}`] = (seal * size) / 1e6;
+      throughput[`${name} unseal ${size}`] = size / 1e6 / (1 / both - 1 / seal);
+    }
   }
   for (const [name, megabytes] of Object.entries(throughput))
     rows.push([`${name} octets`, `${megabytes.toFixed(0)} MB/s`, '']);
@@ -63,7 +81,7 @@ export const authScenario: Scenario = async (_rounds, say) => {
     else rows.push([name, `${megabytes.toFixed(0)} MB/s`, '']);
   }
   return {
-    title: 'NTLM',
+    title: 'NTLM and Kerberos',
     head: ['WHAT', 'RATE', 'ERROR'],
     rows,
     notes,
@@ -99,6 +117,10 @@ function handshake(kind: 'ntlm' | 'spnego'): { readonly client: SecurityContext;
 const peers: readonly (readonly [string, readonly string[]])[] = [
   ['OpenSSL RC4, 64 KiB', ['-provider', 'legacy', '-provider', 'default', '-evp', 'rc4']],
   ['OpenSSL MD5, 64 KiB', ['-evp', 'md5']],
+  ['OpenSSL AES-256-CBC encrypting, 64 KiB', ['-evp', 'aes-256-cbc']],
+  ['OpenSSL AES-256-CBC decrypting, 64 KiB', ['-decrypt', '-evp', 'aes-256-cbc']],
+  ['OpenSSL HMAC-SHA-1, 64 KiB', ['-hmac', 'sha1']],
+  ['OpenSSL SHA-384, 64 KiB', ['-evp', 'sha384']],
 ];
 
 /** Megabytes per second; undefined when it cannot be had. */
