@@ -2,30 +2,43 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { canonicalSid } from '@carmine/security';
 import { concatBytes } from '@carmine/wire';
 import { decodeBase64, encodeBase64 } from '../http/base64.ts';
+import { findProfile } from '../kerberos/crypto/profiles.ts';
+import type { KeytabEntry } from '../kerberos/files/keytab.ts';
+import { formatPrincipal, type Principal, parsePrincipal } from '../kerberos/messages/principal.ts';
 import type { AccountModel, AccountRecord, GroupRecord } from './model.ts';
 
 /** Octets of the key that accounts.key holds. */
 export const accountKeyLength = 32;
 
 /**
- * Text of accounts.json. Each NT hash is encrypted with AES-256-GCM; all else that is said about the account is authenticated
- * with it, so that hashes cannot change places and groups cannot be added without the key.
+ * Text of accounts.json. Each NT hash and each Kerberos key is encrypted with AES-256-GCM; all else that is said about it is
+ * authenticated with it, so that secrets cannot change places and groups cannot be added without the key. Without Kerberos keys
+ * it is version 1, which older programs read too.
  */
 export function encodeAccounts(model: AccountModel, key: Uint8Array, random: (length: number) => Uint8Array): string {
+  const { machineSid, nextRid, groups } = model;
+  const schema = model.serviceKeys.length === 0 ? schemas[0] : schemas[1];
+  const secret = (plain: Uint8Array, associated: Uint8Array) =>
+    encodeBase64(seal(key, random(nonceLength), plain, associated));
   const accounts = model.accounts.map((record) => ({
     name: record.name,
     rid: record.rid,
     groups: record.groupSids,
-    secret: encodeBase64(seal(key, random(nonceLength), record.ntHash, associatedData(model.machineSid, record))),
+    secret: secret(record.ntHash, associatedData(schema, machineSid, record)),
   }));
-  const { machineSid, nextRid, groups } = model;
-  return `${JSON.stringify({ schema, machineSid, nextRid, groups, accounts }, undefined, 2)}\n`;
+  const serviceKeys = model.serviceKeys.map((entry) => {
+    const stated = statementOf(entry);
+    return { ...stated, secret: secret(entry.key.value, keyData(schema, machineSid, stated)) };
+  });
+  const file = { schema, machineSid, nextRid, groups, accounts, ...(serviceKeys.length === 0 ? {} : { serviceKeys }) };
+  return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 
 /** Throws an Error whose message says what is wrong, for the caller to name the file. */
 export function decodeAccounts(text: string, key: Uint8Array): AccountModel {
   const file = object(JSON.parse(text));
-  if (file['schema'] !== schema) throw new Error(`the schema is not ${schema}`);
+  const schema = schemas.find((known) => known === file['schema']);
+  if (schema === undefined) throw new Error(`the schema is none of ${schemas.join(', ')}`);
   const machineSid = canonicalSid(string(file['machineSid'], 'machineSid'));
   const nextRid = integer(file['nextRid'], 'nextRid');
   const groups = list(file['groups'], 'groups').map((entry): GroupRecord => {
@@ -41,10 +54,50 @@ export function decodeAccounts(text: string, key: Uint8Array): AccountModel {
     };
     const secret = decodeBase64(string(account['secret'], 'secret'));
     if (secret?.length !== nonceLength + tagLength + hashLength) throw new Error(`${stated.name}: secret is damaged`);
-    return { ...stated, ntHash: open(key, secret, associatedData(machineSid, stated), stated.name) };
+    return { ...stated, ntHash: open(key, secret, associatedData(schema, machineSid, stated), stated.name) };
   });
   if ([...groups, ...accounts].some(({ rid }) => rid >= nextRid)) throw new Error('nextRid is in use');
-  return { machineSid, nextRid, groups, accounts };
+  const serviceKeys = schema === schemas[0] ? [] : list(file['serviceKeys'], 'serviceKeys').map(readServiceKey);
+  return { machineSid, nextRid, groups, accounts, serviceKeys };
+
+  function readServiceKey(entry: unknown): KeytabEntry {
+    const record = object(entry);
+    const stated: ServiceKeyStatement = {
+      principal: string(record['principal'], 'principal'),
+      nameType: integer(record['nameType'], 'nameType'),
+      kvno: integer(record['kvno'], 'kvno'),
+      type: integer(record['type'], 'type'),
+      timestamp: integer(record['timestamp'], 'timestamp'),
+    };
+    const { realm, name } = principalOf(stated.principal);
+    const sealed = decodeBase64(string(record['secret'], 'secret'));
+    const keyLength = findProfile(stated.type)?.keyLength;
+    if (keyLength === undefined)
+      throw new Error(`${stated.principal}: encryption type ${stated.type} is not supported`);
+    if (sealed?.length !== nonceLength + tagLength + keyLength)
+      throw new Error(`${stated.principal}: secret is damaged`);
+    const value = open(key, sealed, keyData(schema!, machineSid, stated), stated.principal);
+    return {
+      principal: { realm, name: { ...name, nameType: stated.nameType | 0 } },
+      timestamp: stated.timestamp,
+      kvno: stated.kvno,
+      key: { etype: stated.type, value },
+    };
+  }
+}
+
+/** What the file says of a key in clear. */
+interface ServiceKeyStatement {
+  readonly principal: string;
+  readonly nameType: number;
+  readonly kvno: number;
+  readonly type: number;
+  readonly timestamp: number;
+}
+
+function statementOf({ principal, kvno, key, timestamp }: KeytabEntry): ServiceKeyStatement {
+  const nameType = principal.name.nameType >>> 0;
+  return { principal: formatPrincipal(principal), nameType, kvno, type: key.etype, timestamp };
 }
 
 /** nonce | tag | ciphertext */
@@ -68,8 +121,22 @@ function open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array, name:
   }
 }
 
-function associatedData(machineSid: string, record: Omit<AccountRecord, 'ntHash'>): Uint8Array {
+function associatedData(schema: Schema, machineSid: string, record: Omit<AccountRecord, 'ntHash'>): Uint8Array {
   return new TextEncoder().encode(JSON.stringify([schema, machineSid, record.rid, record.name, record.groupSids]));
+}
+
+function principalOf(text: string): Principal {
+  try {
+    return parsePrincipal(text);
+  } catch (cause) {
+    throw new Error(`${text} is not a principal`, { cause });
+  }
+}
+
+function keyData(schema: Schema, machineSid: string, stated: ServiceKeyStatement): Uint8Array {
+  const { principal, nameType, kvno, type, timestamp } = stated;
+  const data = [schema, machineSid, 'service key', principal, nameType, kvno, type, timestamp];
+  return new TextEncoder().encode(JSON.stringify(data));
 }
 
 function object(value: unknown): Record<string, unknown> {
@@ -94,7 +161,9 @@ function integer(value: unknown, what: string): number {
   return Number(value);
 }
 
-const schema = 'carmine.accounts/1';
+/** Version 2 has Kerberos keys besides. */
+const schemas = ['carmine.accounts/1', 'carmine.accounts/2'] as const;
+type Schema = (typeof schemas)[number];
 const nonceLength = 12;
 const tagLength = 16;
 const hashLength = 16;

@@ -2,6 +2,7 @@ import { CarmineError } from '@carmine/errors';
 import { sidInDomain } from '@carmine/security';
 import type { Account } from '../context.ts';
 import { netbiosName } from '../host-name.ts';
+import type { KeytabEntry } from '../kerberos/files/keytab.ts';
 import { ntOwfV1 } from '../ntlm/keys.ts';
 import { badAccount, builtInGroups, checkAccountName, checkGroupName, checkPassword, sameName } from './names.ts';
 
@@ -26,6 +27,8 @@ export interface AccountModel {
   readonly nextRid: number;
   readonly groups: readonly GroupRecord[];
   readonly accounts: readonly AccountRecord[];
+  /** Kerberos keys of this machine's services. */
+  readonly serviceKeys: readonly KeytabEntry[];
 }
 
 /** A name and what it stands for: Win32_Account's properties. */
@@ -39,7 +42,7 @@ export interface NamedSid {
 export function emptyAccounts(random: Uint8Array): AccountModel {
   const view = new DataView(random.buffer, random.byteOffset, 12);
   const numbers = [0, 4, 8].map((offset) => view.getUint32(offset, true));
-  return { machineSid: `S-1-5-21-${numbers.join('-')}`, nextRid: firstRid, groups: [], accounts: [] };
+  return { machineSid: `S-1-5-21-${numbers.join('-')}`, nextRid: firstRid, groups: [], accounts: [], serviceKeys: [] };
 }
 
 /**

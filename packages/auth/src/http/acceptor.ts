@@ -64,7 +64,8 @@ class HttpAcceptorState implements HttpAcceptor {
       source,
       attempts,
     };
-    const { kerberos: service } = options;
+    // Without keys there is nothing to accept, so it is not offered; with the first key it is, on the next connection.
+    const service = options.kerberos?.keytab().length === 0 ? undefined : options.kerberos;
     this.#kerberos = service === undefined ? undefined : { service, channelBinding, requireChannelBinding };
     this.#offered = options.schemes.filter((scheme) => this.#isOfferable(scheme));
   }

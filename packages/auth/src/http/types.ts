@@ -33,7 +33,7 @@ export interface HttpAcceptorOptions {
   readonly authenticationOnly?: boolean | undefined;
   /**
    * Keys and accounts for Kerberos: makes Negotiate accept it besides NTLM, and the scheme `kerberos` possible. One
-   * service for all connections.
+   * service for all connections. While it has no keys it is as if it were not there.
    */
   readonly kerberos?: KerberosService | undefined;
   /** False: Negotiate does not accept NTLM. */

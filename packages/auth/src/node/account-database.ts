@@ -13,8 +13,17 @@ import {
   type NamedSid,
   removeAccount,
 } from '../accounts/model.ts';
+import {
+  type ImportedKeys,
+  importServiceKeys,
+  keySummary,
+  removeServiceKeys,
+  type ServiceKeySummary,
+} from '../accounts/service-keys.ts';
 import type { AccountLookup, Environment } from '../context.ts';
 import { decodeBase64, encodeBase64 } from '../http/base64.ts';
+import type { KeytabEntry } from '../kerberos/files/keytab.ts';
+import { parsePrincipal } from '../kerberos/messages/principal.ts';
 import {
   createFile,
   type FileVersion,
@@ -33,7 +42,7 @@ export interface AccountDatabaseOptions {
   readonly stateDir: string;
   readonly hostName: string;
   readonly environment?: Environment | undefined;
-  /** Called when a look-up finds the file unusable; the look-up then knows nobody. */
+  /** Called when a look-up finds the file unusable; it then knows nobody, and no key. */
   readonly report?: ((error: CarmineError) => void) | undefined;
 }
 
@@ -46,8 +55,8 @@ export interface AccountSummary {
 
 /**
  * The local accounts of an agent. The file is looked at before each use, so that a change by another process (the
- * `account` command) counts at once, and replaced atomically, so that no reader sees half of one. Mode 0600; the NT hashes
- * are encrypted under a key in a file of its own.
+ * `account` command) counts at once, and replaced atomically, so that no reader sees half of one. Mode 0600; NT hashes and
+ * Kerberos keys are encrypted under a key in a file of its own.
  */
 export interface AccountDatabase {
   readonly machineSid: string;
@@ -59,10 +68,25 @@ export interface AccountDatabase {
   /** Throws `configuration/no-account`. */
   remove(name: string): void;
   list(): readonly AccountSummary[];
+  /**
+   * Keeps the keys of a key table; those of the same principal, version and type are replaced. Keys that no ticket is
+   * accepted with (DES, RC4) are left out, and told of.
+   */
+  importKeys(entries: readonly KeytabEntry[]): ImportedKeys;
+  /** Forgets all keys of `HTTP/host@REALM`. Throws `configuration/no-keys`, and `usage/invalid` without a realm. */
+  removeKeys(principal: string): void;
+  listKeys(): readonly ServiceKeySummary[];
+  /** The present keys, for createKerberosService; the same array until they change. Needs no `this`. */
+  readonly serviceKeys: () => readonly KeytabEntry[];
   /** For acceptors. Needs no `this`. */
   readonly lookup: AccountLookup;
   /** `user`, `HOST\user` or `user@host`; undefined when there is no such account or group here. */
   lookUpSid(name: string): NamedSid | undefined;
+}
+
+/** Whether there is one: opening makes it. */
+export function hasAccountDatabase(stateDir: string): boolean {
+  return versionOf(join(stateDir, fileName)) !== undefined;
 }
 
 /** Throws `configuration/unreadable` when the files are there but cannot be used. */
@@ -72,6 +96,7 @@ export function openAccountDatabase(options: AccountDatabaseOptions): AccountDat
 
 class AccountFile implements AccountDatabase {
   readonly lookup: AccountLookup;
+  readonly serviceKeys: () => readonly KeytabEntry[];
   readonly #hostName: string;
   readonly #environment: Environment;
   readonly #path: string;
@@ -83,7 +108,7 @@ class AccountFile implements AccountDatabase {
   constructor({ stateDir, hostName, environment = systemEnvironment, report }: AccountDatabaseOptions) {
     this.#hostName = hostName;
     this.#environment = environment;
-    this.#path = join(stateDir, 'accounts.json');
+    this.#path = join(stateDir, fileName);
     this.#keyPath = join(stateDir, 'accounts.key');
     this.#lockPath = join(stateDir, 'accounts.lock');
     if (versionOf(this.#path) === undefined) this.#create();
@@ -94,6 +119,14 @@ class AccountFile implements AccountDatabase {
       } catch (error) {
         report?.(CarmineError.from(error));
         return undefined;
+      }
+    };
+    this.serviceKeys = () => {
+      try {
+        return this.#current().serviceKeys;
+      } catch (error) {
+        report?.(CarmineError.from(error));
+        return noKeys;
       }
     };
   }
@@ -114,6 +147,25 @@ class AccountFile implements AccountDatabase {
   list(): readonly AccountSummary[] {
     const model = this.#current();
     return model.accounts.map((record) => summary(model, record));
+  }
+
+  importKeys(entries: readonly KeytabEntry[]): ImportedKeys {
+    let result: ImportedKeys = { imported: [], refused: [] };
+    this.#change((current) => {
+      const { model, imported, refused } = importServiceKeys(current, entries);
+      result = { imported, refused };
+      return model;
+    });
+    return result;
+  }
+
+  removeKeys(principal: string): void {
+    const parsed = parsePrincipal(principal);
+    this.#change((current) => removeServiceKeys(current, parsed));
+  }
+
+  listKeys(): readonly ServiceKeySummary[] {
+    return this.#current().serviceKeys.map(keySummary);
   }
 
   lookUpSid(name: string): NamedSid | undefined {
@@ -175,6 +227,9 @@ class AccountFile implements AccountDatabase {
     return key;
   }
 }
+
+const fileName = 'accounts.json';
+const noKeys: readonly KeytabEntry[] = [];
 
 function summary(model: AccountModel, record: AccountRecord): AccountSummary {
   return {

@@ -1,8 +1,10 @@
 export type { NamedSid } from '../accounts/model.ts';
+export { type ImportedKeys, keySummary, type ServiceKeySummary } from '../accounts/service-keys.ts';
 export {
   type AccountDatabase,
   type AccountDatabaseOptions,
   type AccountSummary,
+  hasAccountDatabase,
   openAccountDatabase,
 } from './account-database.ts';
 export { type KdcConnectionOptions, runKdcExchange } from './kdc-connection.ts';

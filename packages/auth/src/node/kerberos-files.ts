@@ -43,12 +43,13 @@ export interface OpenKeytabOptions {
  */
 export function openKeytab(path: string, { report }: OpenKeytabOptions = {}): () => readonly KeytabEntry[] {
   const file = filePath(path);
-  let version: FileVersion | undefined;
+  let seen: { readonly version: FileVersion | undefined } | undefined;
   let entries: readonly KeytabEntry[] = [];
   const refresh = () => {
     const current = versionOf(file);
-    if (version !== undefined && sameVersion(version, current)) return;
-    version = current;
+    // A file that is gone is told of once, not at every look.
+    if (seen !== undefined && sameVersion(seen.version, current)) return;
+    seen = { version: current };
     entries = [];
     entries = readKeytab(file);
   };

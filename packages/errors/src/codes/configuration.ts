@@ -12,5 +12,6 @@ export const configurationCodes = {
   'configuration/no-account': { kind: 'local', text: 'there is no account {name}' },
   'configuration/account-exists': { kind: 'local', text: 'the account {name} exists already' },
   'configuration/bad-account': { kind: 'local', text: 'account {name}: {reason}' },
+  'configuration/no-keys': { kind: 'local', text: 'there are no keys of {name}' },
   'usage/invalid': { kind: 'local', text: '{reason}' },
 } as const;
