@@ -155,6 +155,23 @@ describe('a connection', () => {
 });
 
 describe('Basic', () => {
+  test('is looked up at every request: what was right is not when the account has changed or gone', () => {
+    let account = oneAccount('admin', '');
+    const acceptor = acceptorWith({ accounts: () => account });
+    const first = acceptor.authenticate(right);
+    expect(first.kind).toBe('accepted');
+    // The same proof of the same account is the same token.
+    expect(acceptor.authenticate(right)).toEqual(first);
+    account = account && { ...account, groupSids: ['S-1-5-32-546'] };
+    expect(acceptor.authenticate(right)).toMatchObject({
+      token: { groupSids: expect.arrayContaining(['S-1-5-32-546']) },
+    });
+    account = account && { ...account, ntHash: ntOwfV1('another') };
+    expect(acceptor.authenticate(right).kind).toBe('challenge');
+    account = undefined;
+    expect(acceptor.authenticate(right).kind).toBe('challenge');
+  });
+
   test.each([
     ['plain', right],
     ['domain', basic('FILES\\Admin:Pässw0rd')],

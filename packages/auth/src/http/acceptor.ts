@@ -1,7 +1,7 @@
 import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { AuthenticationScheme, Token } from '@carmine/security';
 import type { AuthenticatedAccount, SecurityContext } from '../context.ts';
-import { claimedNameOf } from '../credentials.ts';
+import { claimedNameOf, findAccount } from '../credentials.ts';
 import { createKerberosAcceptor, type KerberosAcceptorOptions } from '../kerberos/gss/acceptor.ts';
 import { createNtlmAcceptor, type NtlmAcceptorOptions } from '../ntlm/acceptor.ts';
 import { isNtlmMessage, ntlmMessageType } from '../ntlm/messages.ts';
@@ -34,12 +34,25 @@ type State =
 
 type ExchangeContext = SpnegoContext | MechanismContext;
 
+interface BasicProof {
+  /** Of the Authorization header. */
+  readonly text: string;
+  readonly user: string;
+  readonly domain: string;
+  readonly attempted: string;
+  /** As the look-up gave it. */
+  readonly account: AuthenticatedAccount;
+  readonly token: Token;
+}
+
 class HttpAcceptorState implements HttpAcceptor {
   readonly #options: HttpAcceptorOptions;
   readonly #ntlm: NtlmAcceptorOptions;
   readonly #kerberos: KerberosAcceptorOptions | undefined;
   readonly #offered: readonly HttpScheme[];
   #state: State = { kind: 'nobody' };
+  /** Basic credentials come with every request of a connection: the last ones that were right, and whose they were. */
+  #basicProof: BasicProof | undefined;
 
   constructor(options: HttpAcceptorOptions) {
     const { accounts, attempts, environment, hostName, requireMic, authenticationOnly, secureTransport, source } =
@@ -100,15 +113,23 @@ class HttpAcceptorState implements HttpAcceptor {
 
   #basic(text: string): HttpAuthOutcome {
     const { accounts, attempts, environment, source } = this.#options;
+    const proof = this.#basicProof;
+    // Looked up anew, so that an account that was removed or changed meanwhile is not let in.
+    if (proof?.text === text && findAccount(accounts, proof.user, proof.domain) === proof.account) {
+      if (attempts?.allow(source, proof.attempted.toLowerCase()) === false) return this.#challenge(proof.attempted);
+      return { kind: 'accepted', token: proof.token };
+    }
+    this.#basicProof = undefined;
     const credentials = decodeBasic(text);
     if (credentials === undefined) return this.#challenge();
     const attempted = claimedNameOf(credentials.user, credentials.domain);
     if (attempts?.allow(source, attempted.toLowerCase()) === false) return this.#challenge(attempted);
     const account = verifyPassword(credentials, accounts, environment);
     attempts?.report(source, attempted.toLowerCase(), account !== undefined);
-    return account === undefined
-      ? this.#challenge(attempted)
-      : { kind: 'accepted', token: this.#token(account, 'basic') };
+    if (account === undefined) return this.#challenge(attempted);
+    const token = this.#token(account, 'basic');
+    this.#basicProof = { text, user: credentials.user, domain: credentials.domain, attempted, account, token };
+    return { kind: 'accepted', token };
   }
 
   #exchange(scheme: ConnectionScheme, text: string, previous: State): HttpAuthOutcome {

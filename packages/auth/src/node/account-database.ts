@@ -20,7 +20,7 @@ import {
   removeServiceKeys,
   type ServiceKeySummary,
 } from '../accounts/service-keys.ts';
-import type { AccountLookup, Environment } from '../context.ts';
+import type { Account, AccountLookup, Environment } from '../context.ts';
 import { decodeBase64, encodeBase64 } from '../http/base64.ts';
 import type { KeytabEntry } from '../kerberos/files/keytab.ts';
 import { parsePrincipal } from '../kerberos/messages/principal.ts';
@@ -104,6 +104,8 @@ class AccountFile implements AccountDatabase {
   readonly #lockPath: string;
   #key: Uint8Array | undefined;
   #cache: { readonly model: AccountModel; readonly version: FileVersion } | undefined;
+  /** What was looked up in a model: an account is the same object until the file changes, so that its users can tell. */
+  readonly #found = new WeakMap<AccountModel, Map<string, Account>>();
 
   constructor({ stateDir, hostName, environment = systemEnvironment, report }: AccountDatabaseOptions) {
     this.#hostName = hostName;
@@ -115,7 +117,7 @@ class AccountFile implements AccountDatabase {
     this.#current();
     this.lookup = (user) => {
       try {
-        return findModelAccount(this.#current(), this.#hostName, user);
+        return this.#find(this.#current(), user);
       } catch (error) {
         report?.(CarmineError.from(error));
         return undefined;
@@ -133,6 +135,20 @@ class AccountFile implements AccountDatabase {
 
   get machineSid(): string {
     return this.#current().machineSid;
+  }
+
+  #find(model: AccountModel, user: string): Account | undefined {
+    let found = this.#found.get(model);
+    if (found === undefined) {
+      found = new Map();
+      this.#found.set(model, found);
+    }
+    const key = user.toLowerCase();
+    const known = found.get(key);
+    if (known !== undefined) return known;
+    const account = findModelAccount(model, this.#hostName, user);
+    if (account !== undefined) found.set(key, account);
+    return account;
   }
 
   add(name: string, password: string, groups: readonly string[]): AccountSummary {

@@ -10,6 +10,14 @@ export interface ContentType {
 /** Reads a Content-Type (RFC 9110 section 8.3.1); an absent one counts as SOAP without a charset. */
 export function parseContentType(text: string | undefined): ContentType {
   if (text === undefined) return { mediaType: 'application/soap+xml', ...noParameters };
+  // Connections say the same again and again, and nearly all of them the same as the others.
+  if (last?.text !== text) last = { text, value: parse(text) };
+  return last.value;
+}
+
+let last: { readonly text: string; readonly value: ContentType } | undefined;
+
+function parse(text: string): ContentType {
   const semicolon = text.indexOf(';');
   const mediaType = (semicolon === -1 ? text : text.slice(0, semicolon)).trim().toLowerCase();
   const parameters: { -readonly [K in keyof typeof noParameters]: string | undefined } = { ...noParameters };

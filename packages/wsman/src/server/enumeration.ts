@@ -134,7 +134,7 @@ async function fillBatch(
   max: number,
   oversized: 'skip' | 'keep',
 ): Promise<Batch> {
-  const limit = call.bodyLimit - encodedLength(batchFrame, call.textEncoding);
+  const limit = call.bodyLimit() - encodedLength(batchFrame, call.textEncoding);
   let items = '';
   let octets = 0;
   for (let count = 0; ; count++) {

@@ -82,7 +82,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
       if (!mayManage) throw faultError('accessDenied');
       checkUnderstood(envelope.headers);
       if (isIdentify(envelope)) return identified[encoding];
-      return success(await answer(request, envelope, encoding, relatesTo), encoding);
+      return await answer(request, envelope, encoding, relatesTo);
     } catch (error) {
       if (!mayManage) return failure({ name: 'accessDenied' }, encoding, relatesTo);
       return failure(faultOf(error), encoding, relatesTo);
@@ -94,7 +94,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
     envelope: Envelope,
     textEncoding: XmlEncoding,
     relatesTo: string | undefined,
-  ): Promise<string> {
+  ): Promise<WsmanResponse> {
     const headers = readHeaders(envelope.headers, limits);
     checkSoapAction(request.soapAction, headers.action);
     const target = findTarget(headers, dispatcher.schema, defaultNamespace);
@@ -106,7 +106,6 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
       extraHeaders: headers.replyParameters.map(writeElement).join(''),
     };
     const limit = headers.maxEnvelopeSize ?? limits.maxEnvelopeSize;
-    const frame = writeResponse({ ...head, action: `${headers.action}Response` }, ' ');
     const reply = await withTimeout(environment, headers.timeout, request.signal, (signal) =>
       operation({
         headers,
@@ -116,14 +115,15 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
         session: dispatcher.session(request.token),
         encoding: { schema: dispatcher.schema, uri: target.uri, preciseArrays: headers.preciseArrays },
         textEncoding,
-        bodyLimit: limit - encodedLength(frame, textEncoding) - 2,
+        bodyLimit: () =>
+          limit - encodedLength(writeResponse({ ...head, action: `${headers.action}Response` }, ' '), textEncoding) - 2,
         limits,
         signal,
       }),
     );
-    const text = writeResponse({ ...head, action: reply.action }, reply.body);
-    if (encodedLength(text, textEncoding) > limit) throw tooLarge(reply, headers);
-    return text;
+    const response = success(writeResponse({ ...head, action: reply.action }, reply.body), textEncoding);
+    if (response.body.length > limit) throw tooLarge(reply, headers);
+    return response;
   }
 
   function selectOperation(headers: RequestHeaders, target: Target): Operation {

@@ -80,7 +80,7 @@ export interface Call {
   /** How the response will be encoded, for counting its octets. */
   readonly textEncoding: XmlEncoding;
   /** Octets that s:Body may have. */
-  readonly bodyLimit: number;
+  readonly bodyLimit: () => number;
   readonly limits: WsmanLimits;
   /** Aborted when OperationTimeout has passed or the client is gone. */
   readonly signal: AbortSignal;
