@@ -46,6 +46,15 @@ export {
   type KerberosServiceOptions,
 } from './kerberos/gss/service.ts';
 export { formatPrincipal, type Principal, type PrincipalName, parsePrincipal } from './kerberos/messages/principal.ts';
+export {
+  type CertificateLogon,
+  cacheTickets,
+  type KerberosLogon,
+  type Logon,
+  type PasswordLogon,
+  type TicketRequest,
+  type TicketSource,
+} from './logon.ts';
 export { createNtlmAcceptor, type NtlmAcceptorOptions } from './ntlm/acceptor.ts';
 export { createNtlmInitiator, type NtlmInitiatorOptions } from './ntlm/initiator.ts';
 export { ntOwfV1 } from './ntlm/keys.ts';

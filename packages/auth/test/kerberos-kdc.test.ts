@@ -152,6 +152,7 @@ describe('a service’s ticket', () => {
     new TestKdc({
       randomBytes: seededBytes(),
       realm: 'OTHER.TEST',
+      now: start,
       passwords: { ...cross, 'HTTP/far.example': 'far', 'krbtgt/CARMINE.TEST': 'back' },
       salt: 'shared',
       ...more,

@@ -24,4 +24,12 @@ export {
   obtainServiceTicket,
 } from './service-ticket.ts';
 export { systemEnvironment } from './system-environment.ts';
+export {
+  type AgentTickets,
+  type AgentTicketsOptions,
+  createAgentTickets,
+  createTicketSource,
+  principalOfUser,
+  type TicketSourceOptions,
+} from './ticket-source.ts';
 export { verifiedClientCertificate } from './verified-certificate.ts';

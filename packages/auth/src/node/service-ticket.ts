@@ -6,7 +6,7 @@ import type { KerberosCredential, ServiceTicket } from '../kerberos/client/crede
 import type { KdcResult } from '../kerberos/client/exchange.ts';
 import { createTgsExchange } from '../kerberos/client/tgs-exchange.ts';
 import { type KerberosConfiguration, realmOfHost } from '../kerberos/files/krb5-conf.ts';
-import { krbtgtName, parsePrincipal, sameName, serviceName } from '../kerberos/messages/principal.ts';
+import { formatPrincipal, krbtgtName, parsePrincipal, sameName, serviceName } from '../kerberos/messages/principal.ts';
 import { type KdcConnectionOptions, runKdcExchange } from './kdc-connection.ts';
 import { readCredentialCache, readKerberosConfiguration, readKeytab } from './kerberos-files.ts';
 import { systemEnvironment } from './system-environment.ts';
@@ -60,7 +60,7 @@ export async function obtainServiceTicket(options: ObtainServiceTicketOptions): 
     if (options.principal !== undefined) {
       const wanted = parsePrincipal(options.principal, configuration.defaultRealm);
       if (wanted.realm !== principal.realm || !sameName(wanted.name, principal.name)) {
-        throw noTicket('the cache belongs to another client');
+        throw noTicket(`the cache belongs to ${formatPrincipal(principal)}`);
       }
     }
     const valid = credentials.filter(({ endTime }) => endTime > environment.now() + clockOffset + 60_000);
@@ -69,8 +69,13 @@ export async function obtainServiceTicket(options: ObtainServiceTicketOptions): 
     });
     if (ticket !== undefined) return { ...ticket, clockOffset };
     const grantingName = krbtgtName(principal.realm);
-    const found = valid.find(({ server }) => sameName(server.name, grantingName) && server.realm === principal.realm);
-    if (found === undefined) throw noTicket('there is no valid ticket-granting ticket in the cache');
+    const isGranting = ({ server }: KerberosCredential) =>
+      sameName(server.name, grantingName) && server.realm === principal.realm;
+    const found = valid.find(isGranting);
+    if (found === undefined) {
+      if (!credentials.some(isGranting)) throw noTicket('the cache has no ticket-granting ticket: kinit first');
+      throw noTicket(`the ticket-granting ticket of ${formatPrincipal(principal)} has expired: kinit again`);
+    }
     granting = { credential: found, clockOffset };
   }
   const exchange = createTgsExchange({

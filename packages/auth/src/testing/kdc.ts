@@ -32,7 +32,10 @@ export const start = 1_767_225_600_000;
 
 export interface TestKdcOptions {
   readonly realm: string;
-  readonly now?: number;
+  /** `start` unless given. */
+  readonly now?: number | (() => number);
+  /** Milliseconds that tickets are good for; ten hours unless given. */
+  readonly lifetime?: number;
   readonly randomBytes: (length: number) => Uint8Array;
   /** Principals of the realm (without it) and their passwords. */
   readonly passwords: Readonly<Record<string, string>>;
@@ -60,7 +63,8 @@ export class TestKdc {
   }
 
   get #now(): number {
-    return this.#options.now ?? start;
+    const { now = start } = this.#options;
+    return typeof now === 'number' ? now : now();
   }
 
   get #etypes(): readonly number[] {
@@ -174,7 +178,7 @@ export class TestKdc {
     const etype = this.#etypes.find((candidate) => body.etype.includes(candidate))!;
     const serviceKey = this.key(sname.nameString.join('/'), etype);
     const key = { keytype: etype, keyvalue: this.#options.randomBytes(findProfile(etype)!.keyLength) };
-    const endtime = Math.min(body.till, this.#now + 36_000_000);
+    const endtime = Math.min(body.till, this.#now + (this.#options.lifetime ?? 36_000_000));
     const times = { authtime, starttime: this.#now, endtime, flags: 0x0020_0000 };
     const ticketPart: EncTicketPart = {
       ...times,

@@ -1,7 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import { TLSSocket } from 'node:tls';
-import { createHttpInitiator, type HttpInitiator, type HttpInitiatorOptions, tlsServerEndPoint } from '@carmine/auth';
-import { CarmineError } from '@carmine/errors';
+import {
+  createHttpInitiator,
+  type Environment,
+  type HttpInitiator,
+  type HttpScheme,
+  type Logon,
+  type ServiceTicket,
+  tlsServerEndPoint,
+} from '@carmine/auth';
+import { CarmineError, isCarmineError } from '@carmine/errors';
 import { buildConnector, Client } from 'undici';
 import type { ExchangeRequest, ExchangeResponse } from '../client/types.ts';
 import { parseContentType } from '../protocol/content-type.ts';
@@ -14,7 +22,14 @@ export interface ClientConnectionOptions {
   readonly origin: string;
   readonly target: string;
   readonly secureTransport: boolean;
-  readonly initiator: Omit<HttpInitiatorOptions, 'channelBinding' | 'secureTransport'>;
+  readonly logon: Logon;
+  /** Most preferred first; without meaning for a certificate. */
+  readonly schemes: readonly HttpScheme[];
+  readonly environment: Environment;
+  /** Without brackets for IPv6. */
+  readonly host: string;
+  /** First part of the service's name: in tickets, and in what NTLM states. */
+  readonly services: { readonly kerberos: string; readonly ntlm: string };
   /** PEM of trusted authorities; those of the system unless given. */
   readonly trust: readonly string[] | undefined;
   /** Milliseconds. */
@@ -42,7 +57,9 @@ export class StaleConnection extends Error {
 export class ClientConnection {
   readonly #options: ClientConnectionOptions;
   readonly #client: Client;
-  readonly #initiator: HttpInitiator;
+  /** There from the first exchange on, but for a certificate. */
+  #initiator: HttpInitiator | undefined;
+  #ticket: ServiceTicket | undefined;
   #socket: object | undefined;
   #channelBinding: Uint8Array | undefined;
   /** The socket that is authenticated. */
@@ -54,11 +71,12 @@ export class ClientConnection {
 
   constructor(options: ClientConnectionOptions) {
     this.#options = options;
-    const { secureTransport } = options;
+    const { logon } = options;
     const connect = buildConnector({
       timeout: options.connectTimeout,
       allowH2: false,
       ...(options.trust === undefined ? {} : { ca: [...options.trust] }),
+      ...(logon.kind === 'certificate' ? { cert: logon.certificate, key: logon.privateKey } : {}),
     });
     this.#client = new Client(options.origin, {
       pipelining: 1,
@@ -76,11 +94,6 @@ export class ClientConnection {
     });
     this.#client.on('disconnect', () => {
       this.#socket = undefined;
-    });
-    this.#initiator = createHttpInitiator({
-      ...options.initiator,
-      secureTransport,
-      channelBinding: () => this.#channelBinding,
     });
   }
 
@@ -107,6 +120,8 @@ export class ClientConnection {
         throw new CarmineError('wsman/timed-out', { context: { milliseconds }, cause: error });
       }
       if (error instanceof StaleConnection) throw error;
+      // A service may have got another key meanwhile: then the next ticket has to be a new one.
+      if (isCarmineError(error, 'auth/failed')) this.#forgetTicket();
       throw transportError(error, this.#options.target);
     }
   }
@@ -123,23 +138,49 @@ export class ClientConnection {
     this.#channelBinding = certificate === undefined ? undefined : tlsServerEndPoint(certificate.raw);
   }
 
+  /** Kerberos has to ask for a ticket first. */
+  async #createInitiator(signal: AbortSignal): Promise<HttpInitiator | undefined> {
+    const { logon, schemes, environment, host, secureTransport, services } = this.#options;
+    if (logon.kind === 'certificate') return undefined;
+    const ticket = await logon.tickets?.obtain({ service: services.kerberos, host, signal });
+    this.#ticket = ticket;
+    return createHttpInitiator({
+      ...(logon.kind === 'kerberos' ? {} : { credentials: logon }),
+      ...(ticket === undefined ? {} : { kerberos: { ticket } }),
+      schemes,
+      environment,
+      host,
+      service: services.ntlm,
+      secureTransport,
+      channelBinding: () => this.#channelBinding,
+    });
+  }
+
+  #forgetTicket(): void {
+    const { logon } = this.#options;
+    if (logon.kind !== 'certificate' && this.#ticket !== undefined) logon.tickets?.forget(this.#ticket);
+  }
+
   /**
    * Empty requests until the server is content; Basic and Digest need none once the challenge is known. Windows closes
    * the connection after the very first 401, which does not matter: the exchange begins with the next one.
    */
   async #authenticate(signal: AbortSignal): Promise<void> {
-    this.#pending = this.#initiator.initial(requestLine);
+    const initiator = await this.#createInitiator(signal);
+    if (initiator === undefined) return;
+    this.#initiator = initiator;
+    this.#pending = initiator.initial(requestLine);
     if (this.#pending !== undefined) return;
     let authorization: string | undefined;
     for (let leg = 0; leg < maxLegs; leg++) {
       const { status, challenges } = await this.#post(new Uint8Array(0), soapType, authorization, signal);
       if (status !== 401) {
         if (status !== 200) throw new CarmineError('wsman/http', { context: { status } });
-        this.#initiator.finish(challenges);
+        initiator.finish(challenges);
         this.#authenticated = this.#socket;
         return;
       }
-      authorization = this.#initiator.next(challenges, requestLine);
+      authorization = initiator.next(challenges, requestLine);
       if (/^(basic|digest) /i.test(authorization)) {
         this.#pending = authorization;
         return;
@@ -149,7 +190,9 @@ export class ClientConnection {
   }
 
   async #send(request: ExchangeRequest, signal: AbortSignal, fresh: boolean): Promise<ExchangeResponse> {
-    const { context } = this.#initiator;
+    const initiator = this.#initiator;
+    if (initiator === undefined) return await this.#sendCertified(request, signal, fresh);
+    const { context } = initiator;
     const { secureTransport } = this.#options;
     if (context === undefined && !secureTransport) throw new CarmineError('auth/no-common-mechanism');
     if (this.#authenticated !== undefined && this.#authenticated !== this.#socket)
@@ -161,7 +204,7 @@ export class ClientConnection {
           tab: true,
         })
       : request;
-    let authorization = this.#pending ?? this.#initiator.initial(requestLine);
+    let authorization = this.#pending ?? initiator.initial(requestLine);
     this.#pending = undefined;
     let response = await this.#postOnce(body, contentType, authorization, signal, fresh);
     if (response.status === 401 && context !== undefined) {
@@ -170,10 +213,10 @@ export class ClientConnection {
     }
     if (response.status === 401) {
       // Digest with a stale nonce goes on; anything else is refused here.
-      authorization = this.#initiator.next(response.challenges, requestLine);
+      authorization = initiator.next(response.challenges, requestLine);
       response = await this.#postOnce(body, contentType, authorization, signal, fresh);
     }
-    if (response.status === 200 && context === undefined) this.#initiator.finish(response.challenges);
+    if (response.status === 200 && context === undefined) initiator.finish(response.challenges);
     const answered = parseContentType(response.contentType);
     if (isSealed(answered)) {
       if (context === undefined)
@@ -183,6 +226,15 @@ export class ClientConnection {
     }
     if (seal && response.body.length > 0)
       throw new CarmineError('wsman/unexpected', { context: { reason: 'an answer that is not sealed' } });
+    return response;
+  }
+
+  /** TLS has said who we are; the header says that this is meant, so that nobody asks for anything else. */
+  async #sendCertified(request: ExchangeRequest, signal: AbortSignal, fresh: boolean): Promise<ExchangeResponse> {
+    const response = await this.#postOnce(request.body, request.contentType, mutualProfile, signal, fresh);
+    // A certificate that does not count is answered with one of these and no fault; a fault has a body.
+    if (response.status === 401 || (response.status === 403 && response.body.length === 0))
+      throw new CarmineError('auth/failed');
     return response;
   }
 
@@ -243,4 +295,6 @@ function first(value: string | string[] | undefined): string | undefined {
 /** openwsmand answers exactly this path only. */
 const requestLine = { method: 'POST', uri: '/wsman' } as const;
 const soapType = 'application/soap+xml;charset=UTF-8';
+/** DSP0226 C.3.5, the hint of profile https/mutual. */
+const mutualProfile = 'http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual';
 const maxLegs = 6;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Environment, HttpScheme, PasswordCredentials } from '@carmine/auth';
+import type { Environment, HttpScheme, Logon } from '@carmine/auth';
 import { systemEnvironment } from '@carmine/auth/node';
 import type { CimSchema } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
@@ -11,8 +11,9 @@ import { ConnectionPool } from './connection-pool.ts';
 export interface WsmanClientOptions {
   /** `wsman://host[:5985]`: sealed messages over http. `wsmans://host[:5986]`: https. */
   readonly url: string;
-  readonly credentials: PasswordCredentials;
-  /** Most preferred first; `negotiate` unless given. Basic and Digest work over https only. */
+  /** Certificates over https only. */
+  readonly credentials: Logon;
+  /** Most preferred first; `negotiate` unless given, and `kerberos` after it for Kerberos alone. Basic and Digest work over https only. */
   readonly schemes?: readonly HttpScheme[] | undefined;
   /** PEM of the authorities (or self-signed certificates) to trust; with it those of the system are not. */
   readonly trust?: readonly string[] | undefined;
@@ -21,7 +22,7 @@ export interface WsmanClientOptions {
   readonly connectTimeout?: number | undefined;
   /** 4 unless given. */
   readonly maxConnections?: number | undefined;
-  /** First part of the service name in tickets and targets; `WSMAN` unless given. */
+  /** First part of the service name; unless given `HTTP` in tickets, as other clients ask for them, and `WSMAN` in NTLM. */
   readonly service?: string | undefined;
   readonly schema?: CimSchema | undefined;
   readonly batchSize?: number | undefined;
@@ -38,7 +39,10 @@ export function createWsmanClient(options: WsmanClientOptions): WsmanClient {
   const origin = `${secureTransport ? 'https' : 'http'}://${host}:${port}`;
   const target = `${host}:${port}`;
   const timeout = options.timeout ?? 60_000;
-  const schemes = options.schemes ?? ['negotiate'];
+  const { credentials: logon } = options;
+  if (logon.kind === 'certificate' && !secureTransport)
+    throw new CarmineError('usage/invalid', { context: { reason: 'a client certificate needs wsmans://' } });
+  const schemes = options.schemes ?? (logon.kind === 'kerberos' ? ['negotiate', 'kerberos'] : ['negotiate']);
   // Digest gives no keys to seal with, so both need TLS; see also the check before each message.
   const usable = schemes.filter((scheme) => secureTransport || (scheme !== 'basic' && scheme !== 'digest'));
   const pool = new ConnectionPool({
@@ -49,13 +53,11 @@ export function createWsmanClient(options: WsmanClientOptions): WsmanClient {
         origin,
         target,
         secureTransport,
-        initiator: {
-          credentials: options.credentials,
-          schemes: usable,
-          environment: options.environment ?? systemEnvironment,
-          host: host.replace(/^\[|\]$/g, ''),
-          service: options.service ?? 'WSMAN',
-        },
+        logon,
+        schemes: usable,
+        environment: options.environment ?? systemEnvironment,
+        host: host.replace(/^\[|\]$/g, ''),
+        services: { kerberos: options.service ?? 'HTTP', ntlm: options.service ?? 'WSMAN' },
         trust: options.trust,
         connectTimeout: options.connectTimeout ?? 10_000,
         exchangeTimeout: timeout + slack,
