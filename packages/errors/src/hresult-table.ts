@@ -316,7 +316,13 @@ export const hresultTable: readonly (readonly [value: number, name: string, mean
     'context text: certificate callback',
     "See the agent's log for the cause.",
   ],
-  // WinHTTP, Win32 and COM
+  // WinHTTP, Win32, SSPI and COM
+  [
+    0x80090311,
+    'SEC_E_NO_AUTHENTICATING_AUTHORITY',
+    'no KDC of the realm could be reached',
+    'Check [kerberos] config (krb5.conf) of the client agent and that its KDCs answer; the job tries again by itself.',
+  ],
   [
     0x80072ee2,
     'WINHTTP_TIMEOUT',

@@ -5,8 +5,11 @@
 export interface Authenticator {
   /** Authorization for a request that is sent unasked (Basic, Digest once challenged); else undefined. */
   initial(request: RequestLine): string | undefined;
-  /** Answers the WWW-Authenticate values of a 401; throws when there is nothing more to say. */
-  next(wwwAuthenticate: readonly string[], request: RequestLine): string;
+  /**
+   * Answers the WWW-Authenticate values of a 401; throws when there is nothing more to say. A promise where a KDC has to be
+   * asked for a ticket first.
+   */
+  next(wwwAuthenticate: readonly string[], request: RequestLine): string | Promise<string>;
   /** Takes the WWW-Authenticate values of the final answer; throws when the server did not prove itself. */
   finish(wwwAuthenticate: readonly string[]): void;
   readonly complete: boolean;

@@ -1,24 +1,15 @@
-import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
 import type { ServerOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type Account,
-  createHttpAcceptor,
-  type HttpAcceptor,
-  type HttpScheme,
-  ntOwfV1,
-  tlsServerEndPoint,
-} from '@carmine/auth';
-import { systemEnvironment } from '@carmine/auth/node';
+import type { HttpScheme } from '@carmine/auth';
 import type { CredentialScheme, JobCredentials } from '@carmine/core';
 import { SeededRandom } from '@carmine/testkit';
 import { credentialAuthenticators, type DownloadOptions, download } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authority, client, expired, other, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
+import { protect } from './support/protect.ts';
 
 const content = new SeededRandom(3).bytes(200_000);
 const tls = (pair: typeof server, more: ServerOptions = {}): ServerOptions => ({
@@ -26,13 +17,6 @@ const tls = (pair: typeof server, more: ServerOptions = {}): ServerOptions => ({
   key: pair.privateKey,
   ...more,
 });
-const admin: Account = {
-  name: 'FILES\\admin',
-  userSid: 'S-1-5-21-1-2-3-1001',
-  groupSids: [],
-  ntHash: ntOwfV1('Pässw0rd'),
-};
-
 let folder: string;
 let path: string;
 const origins: HttpOrigin[] = [];
@@ -61,44 +45,6 @@ const credentials = (
   userName,
   password,
 });
-
-/** Makes the origin ask for authentication, one acceptor per connection. Returns who was let in. */
-function protect(origin: HttpOrigin, schemes: readonly HttpScheme[], secureTransport: boolean): string[] {
-  const acceptors = new WeakMap<object, HttpAcceptor>();
-  const admitted: string[] = [];
-  origin.behaviour = (request: IncomingMessage, response) => {
-    let acceptor = acceptors.get(request.socket);
-    if (acceptor === undefined) {
-      acceptor = createHttpAcceptor({
-        schemes,
-        accounts: (user) => (user.toLowerCase() === 'admin' ? admin : undefined),
-        environment: systemEnvironment,
-        hostName: 'files',
-        realm: 'files',
-        source: '127.0.0.1',
-        secureTransport,
-        ...(secureTransport
-          ? {
-              channelBinding: tlsServerEndPoint(new X509Certificate(server.certificate).raw),
-              requireChannelBinding: true,
-            }
-          : {}),
-      });
-      acceptors.set(request.socket, acceptor);
-    }
-    const outcome = acceptor.authenticate(request.headers.authorization);
-    if (outcome.kind === 'accepted') {
-      admitted.push(outcome.token.name);
-      if (outcome.responseHeader !== undefined) response.setHeader('www-authenticate', outcome.responseHeader);
-      return false;
-    }
-    response
-      .writeHead(401, { 'www-authenticate': [...outcome.headers], 'content-length': 6 })
-      .end(request.method === 'HEAD' ? undefined : 'who?\r\n');
-    return true;
-  };
-  return admitted;
-}
 
 describe('authentication', () => {
   it.each<[CredentialScheme, HttpScheme, boolean]>([

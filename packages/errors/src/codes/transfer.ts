@@ -39,6 +39,11 @@ export const transferCodes = {
     hresult: 0x80200053,
   },
   'transfer/authentication': { kind: 'fatal', text: 'the server refused the credentials', hresult: 0x80190191 },
+  'transfer/no-authority': {
+    kind: 'transient',
+    text: 'nobody can vouch for the credentials just now: {reason}',
+    hresult: 0x80090311,
+  },
   'transfer/proxy-authentication': { kind: 'fatal', text: 'the proxy refused the credentials', hresult: 0x80190197 },
   'transfer/untrusted': {
     kind: 'fatal',

@@ -1,5 +1,10 @@
 import { createFileTransfer, type PlannerOptions } from '@carmine/transfer';
-import { createUndiciReceiverFactory, credentialAuthenticators, nodePlatform } from '@carmine/transfer/node';
+import {
+  type AgentTickets,
+  createUndiciReceiverFactory,
+  credentialAuthenticators,
+  nodePlatform,
+} from '@carmine/transfer/node';
 import type { TransferFactory } from '../options.ts';
 
 export interface NodeTransferOptions
@@ -9,6 +14,8 @@ export interface NodeTransferOptions
   /** PEM certificates of authorities that are trusted besides the system's. */
   readonly trust?: readonly string[] | undefined;
   readonly userAgent?: string | undefined;
+  /** Lets jobs log on with Kerberos. */
+  readonly tickets?: AgentTickets | undefined;
 }
 
 /** Transfers over undici to the operating system's files. */
@@ -27,7 +34,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
         userAgent: options.userAgent,
         trust: options.trust,
         clientCertificate: request.clientCertificate,
-        authenticator: credentialAuthenticators(request.credentials),
+        authenticator: credentialAuthenticators(request.credentials, options.tickets),
       }),
     });
 }

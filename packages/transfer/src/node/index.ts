@@ -1,3 +1,4 @@
+export type { AgentTickets } from '@carmine/auth/node';
 export { credentialAuthenticators } from './credentials.ts';
 export { type DownloadOptions, download } from './download.ts';
 export { nodeDisk } from './node-disk.ts';

@@ -1,4 +1,4 @@
-import { CarmineError } from '@carmine/errors';
+import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { Dispatcher } from 'undici';
 import type { RequestLine } from '../authenticator.ts';
 import type { Headers, ResponseHead } from '../headers.ts';
@@ -167,7 +167,10 @@ class Exchange implements ReceiverExchange {
     if (head.status === 401 && connection.canAuthenticate) {
       if (this.#legs++ >= maximumLegs) throw new CarmineError('transfer/authentication');
       const authorization = this.#answer(connection, challenges, line);
-      return () => this.send(url, authorization);
+      if (typeof authorization === 'string') return () => this.send(url, authorization);
+      // Until the body of this answer is out of the way nobody looks at how it ends.
+      authorization.catch(() => undefined);
+      return () => void this.#sendWhenReady(connection, url, authorization);
     }
     if (head.status >= 400 && head.status < 500 && head.status !== 412 && head.status !== 416) {
       if (this.#receiver.forgetTarget() && this.#redirects === 0) {
@@ -198,7 +201,17 @@ class Exchange implements ReceiverExchange {
     this.#fail(thrown, url);
   }
 
-  #answer(connection: Connection, challenges: readonly string[], line: RequestLine): string {
+  async #sendWhenReady(connection: Connection, url: string, authorization: Promise<string>): Promise<void> {
+    try {
+      const value = await authorization;
+      if (!this.#over) this.send(url, value);
+    } catch (thrown) {
+      connection.authenticator = undefined;
+      this.#fail(refusal(thrown), url);
+    }
+  }
+
+  #answer(connection: Connection, challenges: readonly string[], line: RequestLine): string | Promise<string> {
     try {
       let authenticator = connection.authenticator;
       // The server has forgotten on this connection who we are: once, we tell it again.
@@ -208,9 +221,9 @@ class Exchange implements ReceiverExchange {
       if (authenticator === undefined) throw new CarmineError('transfer/authentication');
       connection.answered++;
       return authenticator.next(challenges, line);
-    } catch (cause) {
+    } catch (thrown) {
       connection.authenticator = undefined;
-      throw new CarmineError('transfer/authentication', { cause });
+      throw refusal(thrown);
     }
   }
 
@@ -307,6 +320,13 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#exchange.error(this.#connection.explain(error), this.#url);
   }
+}
+
+/** What kept an authenticator from answering; that there is nobody to ask just now may pass. */
+function refusal(cause: unknown): CarmineError {
+  return isCarmineError(cause, 'transfer/no-authority')
+    ? cause
+    : new CarmineError('transfer/authentication', { cause });
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Headers {
