@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import type { AgentContext, AgentService } from '@carmine/agent/node';
+import { type AgentContext, type AgentService, openTickets } from '@carmine/agent/node';
 import { CarmineError } from '@carmine/errors';
 import { createJobEngine } from '@carmine/job-engine';
 import { createNodeTransfers, system } from '@carmine/job-engine/node';
@@ -8,9 +8,10 @@ import { openSqliteJobStore } from '@carmine/job-store/node';
 
 /** The client agent: jobs, managed as BitsClientJob. */
 export async function createClientService({ configuration, certificates, log }: AgentContext): Promise<AgentService> {
-  const { stateDir, client } = configuration;
+  const { stateDir, client, kerberos } = configuration;
   // What can fail comes before what would have to be closed.
   const trust = await readTrust(client.trust);
+  const tickets = openTickets(kerberos);
   const store = openSqliteJobStore({ stateDirectory: stateDir });
   const engine = createJobEngine({
     ...system,
@@ -21,6 +22,7 @@ export async function createClientService({ configuration, certificates, log }: 
       checkpointBytes: client.checkpointBytes,
       connections: client.connections,
       userAgent: 'Carmine/0.1.0',
+      tickets,
     }),
     accounts: Object.fromEntries(client.accounts),
     ownUser: userInfo().username,

@@ -19,6 +19,13 @@ export const pathValue: ValueReader<string> = {
   read: (value) => (typeof value === 'string' && value.startsWith('/') ? ok(value) : no('expected an absolute path')),
   fromText: asIs,
 };
+export const principalValue: ValueReader<string> = {
+  read: (value) =>
+    typeof value === 'string' && /^[^\s@]+@[^\s@]+$/.test(value)
+      ? ok(value)
+      : no('expected a principal, "host/name@REALM"'),
+  fromText: asIs,
+};
 export const booleanValue: ValueReader<boolean> = {
   read: (value) => (typeof value === 'boolean' ? ok(value) : no('expected true or false')),
   fromText: (text) => (text === 'true' ? true : text === 'false' ? false : text),

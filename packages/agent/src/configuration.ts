@@ -9,6 +9,7 @@ import {
   listOf,
   oneOf,
   pathValue,
+  principalValue,
   textValue,
   type ValueReader,
 } from './configuration-schema.ts';
@@ -65,7 +66,14 @@ export interface AgentConfiguration {
   };
   readonly metrics: { readonly http: ListenAddress | undefined };
   /** For management and data ports. `accounts`: principal in lower case to account. */
-  readonly kerberos: { readonly keytab: string | undefined; readonly accounts: ReadonlyMap<string, string> };
+  readonly kerberos: {
+    readonly keytab: string | undefined;
+    readonly accounts: ReadonlyMap<string, string>;
+    /** krb5.conf; KRB5_CONFIG or /etc/krb5.conf unless given. */
+    readonly config?: string | undefined;
+    /** Who the agent itself is, with a key in the keytab: what jobs with implicit credentials log on as. */
+    readonly principal?: string | undefined;
+  };
 }
 
 /** Every key there is. `environment`: CARMINE_ and the key in capitals with `_` for the dots. */
@@ -93,6 +101,8 @@ const schema = {
   'client.connections': integerValue(1, 64),
   'metrics.http': addressValue,
   'kerberos.keytab': pathValue,
+  'kerberos.config': pathValue,
+  'kerberos.principal': principalValue,
 } as const satisfies Record<string, ValueReader<unknown>>;
 
 type Key = keyof typeof schema;
@@ -166,6 +176,9 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   if (https !== undefined && (cert === undefined || key === undefined))
     refuse('management.https', 'needs [management.tls] cert and key');
   const keytab = read('kerberos.keytab');
+  const principal = read('kerberos.principal');
+  if (principal !== undefined && keytab === undefined)
+    refuse('kerberos.principal', 'needs its key in a [kerberos] keytab');
   const auth = read('management.auth') ?? (keytab === undefined ? ['ntlm'] : ['kerberos', 'ntlm']);
   const clientCa = read('management.tls.client_ca');
   if (https !== undefined && auth.includes('certificate') && clientCa === undefined)
@@ -203,7 +216,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       connections: read('client.connections') ?? 4,
     },
     metrics: { http: metrics },
-    kerberos: { keytab, accounts: readPrincipals(entries, refuse) },
+    kerberos: { keytab, accounts: readPrincipals(entries, refuse), config: read('kerberos.config'), principal },
   };
 }
 

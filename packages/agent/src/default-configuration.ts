@@ -50,6 +50,9 @@ persist = true
 # [server.certificates]
 # "dns:host7.example" = "reader"
 `;
+  const jobs = `# config = "/etc/krb5.conf"       # realms and their KDCs: jobs with a user "alice@REALM" log on with Kerberos
+# principal = "host/HOST@REALM"   # with a key in the keytab: whom jobs with implicit credentials log on as
+`;
   const client = `
 [client]
 # Only below these folders may jobs write. Empty: nowhere.
@@ -66,7 +69,7 @@ trust = []
   return `${common}${role === 'server' ? server : client}
 # [kerberos]
 # keytab = "/etc/krb5.keytab"     # keys of HTTP/HOST or WSMAN/HOST; lets domain accounts log on, on management and data ports
-# [kerberos.accounts]             # who of them is which local account; others have the SIDs of their PAC and manage nothing
+${role === 'client' ? jobs : ''}# [kerberos.accounts]             # who of them is which local account; others have the SIDs of their PAC and manage nothing
 # "alice@EXAMPLE.COM" = "admin"
 
 # [metrics]

@@ -59,6 +59,11 @@ describe('every key', () => {
       ['ntlm', 'basic', 'kerberos', 'certificate'],
     ],
     ['management.auth = []', (c) => c.management.auth, []],
+    [
+      'kerberos.keytab = "/k"\nkerberos.config = "/c"\nkerberos.principal = "host/a.b@R"',
+      (c) => [c.kerberos.config, c.kerberos.principal],
+      ['/c', 'host/a.b@R'],
+    ],
     ['kerberos.keytab = "/k"', (c) => [c.kerberos.keytab, c.management.auth], ['/k', ['kerberos', 'ntlm']]],
     [
       '[kerberos.accounts]\n"Alice@EXAMPLE.COM" = "admin"',
@@ -125,7 +130,7 @@ describe('every key', () => {
       },
       client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
       metrics: { http: undefined },
-      kerberos: { keytab: undefined, accounts: new Map() },
+      kerberos: { keytab: undefined, accounts: new Map(), config: undefined, principal: undefined },
     });
   });
 
@@ -133,6 +138,9 @@ describe('every key', () => {
     ['state_dir = "relative"', 'state_dir', 'expected an absolute path', 'management.http = "h:1"\n\n\n'],
     ['kerberos.accounts.alice = "x"', 'kerberos.accounts.alice', 'expected a principal, "user@REALM"'],
     ['kerberos.accounts."a@R" = 5', 'kerberos.accounts.a@R', 'expected the name of an account'],
+    ['kerberos.config = "relative"', 'kerberos.config', 'expected an absolute path'],
+    ['kerberos.principal = "host/a@R"', 'kerberos.principal', 'needs its key in a [kerberos] keytab'],
+    ['kerberos.principal = "host/a"', 'kerberos.principal', 'expected a principal, "host/name@REALM"'],
     ['kerberos.keytab = "relative"', 'kerberos.keytab', 'expected an absolute path'],
     ['state_dir = 7', 'state_dir', 'expected an absolute path', 'management.http = "h:1"\n\n\n'],
     ['management.http = "127.0.0.1"', 'management.http', 'expected "host:port"', 'state_dir = "/s"\n\n\n'],

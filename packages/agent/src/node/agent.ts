@@ -130,7 +130,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await service.start();
 
     const dispatcher = createDispatcher({
-      providers: { ...service.providers, accounts: createAccountDirectory(accounts, hostName) },
+      providers: {
+        ...service.providers,
+        accounts: createAccountDirectory(accounts, hostName, configuration.kerberos.accounts),
+      },
       audit: record,
       rolesOf: createRoleSource(configuration.management.roles, accounts, log),
     });

@@ -21,3 +21,4 @@ export { CallCounter, type MetricsServer, type MetricsSource, serveMetrics } fro
 export { type PasswordSource, readPassword } from './password.ts';
 export { createRoleSource } from './role-source.ts';
 export { lockState, type StateLock } from './state-lock.ts';
+export { openTickets } from './tickets.ts';
