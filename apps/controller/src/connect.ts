@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { readPassword } from '@carmine/agent/node';
 import { createProxy, type MachineProxy } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
 import { createWsmanClient, type WsmanClient } from '@carmine/wsman/node';
-import { type Call, flag, invalid, text } from './options.ts';
+import { logonFor, type MachineLogon } from './logon.ts';
+import { type Call, invalid, text } from './options.ts';
 import { parseTarget, type Target } from './target.ts';
 
 /** A connection to one managed machine. */
 export interface Machine extends MachineProxy {
   readonly target: Target;
   readonly client: WsmanClient;
-  readonly password: string;
   close(): Promise<void>;
 }
 
@@ -18,34 +17,22 @@ export interface Machine extends MachineProxy {
 async function connectOn(call: Call): Promise<Machine> {
   const on = text(call, 'on') ?? process.env['CARMINE_ON'];
   if (on === undefined) throw invalid('--on TARGET is missing: which machine?');
-  return connect(call, parseTarget(on), await passwordFor(call, parseTarget(on), 'password-file'));
+  const target = parseTarget(on);
+  return connect(call, target, await logonFor(call, target));
 }
 
 /** Opens nothing yet: the first call does. */
-export async function connect(call: Call, target: Target, password: string): Promise<Machine> {
+export async function connect(call: Call, target: Target, { logon, schemes }: MachineLogon): Promise<Machine> {
   const host = target.host.includes(':') ? `[${target.host}]` : target.host;
   const trust = await readTrust(call);
   const client = createWsmanClient({
     url: `${target.transport}://${host}:${target.port}`,
-    credentials: { user: target.user, password },
+    credentials: logon,
+    schemes,
     ...(trust.length === 0 ? {} : { trust }),
   });
-  return { ...createProxy(client), target, client, password, close: () => client.close() };
+  return { ...createProxy(client), target, client, close: () => client.close() };
 }
-
-/** The password of a target's user: from the named option, else from where passwords come from in general. */
-export async function passwordFor(call: Call, target: Target, fileOption: string): Promise<string> {
-  const file = text(call, fileOption) ?? text(call, 'password-file') ?? process.env['CARMINE_PASSWORD_FILE'];
-  const stdin = flag(call, 'password-stdin');
-  // stdin can be read once; both ends of a copy then have the same password.
-  if (file === undefined && stdin) {
-    stdinPassword ??= readPassword({ stdin: true, prompt: '' });
-    return stdinPassword;
-  }
-  return readPassword({ file, prompt: `Password of ${target.user} on ${target.name}: ` });
-}
-
-let stdinPassword: Promise<string> | undefined;
 
 async function readTrust(call: Call): Promise<string[]> {
   const given = call.options['trust'];

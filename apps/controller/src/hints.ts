@@ -1,12 +1,35 @@
-import { CarmineError, lookUpHresult } from '@carmine/errors';
+import { CarmineError, isCarmineError, lookUpHresult } from '@carmine/errors';
 
 /** What a person can do about a failure of a command: a machine tells an HRESULT only, the command knows what was asked. */
 export function hintFor(words: readonly string[], thrown: unknown): string | undefined {
-  const { hresult, code } = CarmineError.from(thrown);
+  const error = CarmineError.from(thrown);
+  const { hresult, code } = error;
+  const kerberos = kerberosHint(error);
+  if (kerberos !== undefined) return kerberos;
   if (hresult === undefined || code.startsWith('usage/') || code.startsWith('configuration/')) return undefined;
   const specific = hints.find(([command, value]) => value === hresult && words.join(' ').startsWith(command));
   return specific?.[2] ?? lookUpHresult(hresult)?.remedy;
 }
+
+/** Refusals of Kerberos have no HRESULT: a KDC says them, not the machine. */
+function kerberosHint(error: CarmineError): string | undefined {
+  if (isCarmineError(error, 'auth/kdc-refused')) return kdcRefusals[Number(error.context.number)];
+  if (isCarmineError(error, 'auth/kdc-unreachable'))
+    return 'Where KDCs are stands in krb5.conf: that of KRB5_CONFIG, else /etc/krb5.conf.';
+  if (isCarmineError(error, 'auth/no-ticket') && error.message.includes('knows no service'))
+    return 'Use the name of the machine that its keytab has a key for, as HTTP/NAME; other names of it do not count.';
+  return undefined;
+}
+
+/** RFC 4120 section 7.5.9. */
+const kdcRefusals: Readonly<Record<number, string | undefined>> = {
+  12: 'The rules of the realm forbid it: ask its administrator.',
+  14: 'The KDC has no AES keys for one of both: its password has to be set anew.',
+  18: 'The principal is locked or has expired: ask the administrator of the realm.',
+  23: 'The password has expired: kpasswd, then again.',
+  32: 'The ticket has expired: kinit again.',
+  37: 'The clocks of this machine and of the KDC differ by more than five minutes: set them right.',
+};
 
 const accessDenied = 0x8007_0005;
 const invalidArgument = 0x8007_0057;

@@ -28,11 +28,20 @@ export const outputOptions = {
   ndjson: { type: 'boolean' },
 } as const satisfies ParseArgsOptionsConfig;
 
+/** Who we are: for a machine, or for both ends of a copy. */
+export const logonOptions = {
+  auth: { type: 'string' },
+  'password-file': { type: 'string' },
+  'password-stdin': { type: 'boolean' },
+  keytab: { type: 'string' },
+  'client-certificate': { type: 'string' },
+  'client-certificate-key': { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig;
+
 /** What it takes to talk to a machine. */
 export const machineOptions = {
   ...outputOptions,
-  'password-file': { type: 'string' },
-  'password-stdin': { type: 'boolean' },
+  ...logonOptions,
   trust: { type: 'string', multiple: true },
 } as const satisfies ParseArgsOptionsConfig;
 

@@ -1,9 +1,13 @@
 import { CarmineError } from '@carmine/errors';
 
-/** A managed machine, or a file on one, as a person writes it: `wsman://user@host:port/path` (design section 3). */
+/**
+ * A managed machine, or a file on one, as a person writes it: `wsman://user@host:port/path` (design section 3). The `@` of a
+ * Kerberos principal is escaped: `wsman://alice%40EXAMPLE.COM@host`.
+ */
 export interface Target {
   readonly transport: 'wsman' | 'wsmans';
-  readonly user: string;
+  /** Undefined where none is named: a ticket, key or certificate says who we are. */
+  readonly user: string | undefined;
   /** Without brackets for IPv6. */
   readonly host: string;
   readonly port: number;
@@ -23,9 +27,9 @@ export function parseTarget(text: string): Target {
   if (scheme === 'dcom') throw invalid('dcom:// is not part of this version; use wsman:// or wsmans://');
   if (scheme !== 'wsman' && scheme !== 'wsmans')
     throw invalid(`unknown scheme ${scheme}://; use wsman:// or wsmans://`);
-  const user = decode(userText ?? '');
+  const user = userText === undefined ? undefined : decode(userText);
   if (user === '') throw invalid(`"${text}" names no user: ${scheme}://USER@${hostText}`);
-  if (user.includes(':')) throw invalid('a password does not belong into a target; use --password-file');
+  if (user?.includes(':') === true) throw invalid('a password does not belong into a target; use --password-file');
   const port = portText === undefined ? defaultPorts[scheme] : Number(portText);
   if (port < 1 || port > 65535) throw invalid(`${portText} is not a port`);
   const host = hostText.replace(/^\[|\]$/g, '');

@@ -22,7 +22,8 @@ export interface TestMachine {
   close(): Promise<void>;
 }
 
-export async function startMachine(): Promise<TestMachine> {
+/** `tables`: further ones of its configuration. */
+export async function startMachine(tables = ''): Promise<TestMachine> {
   const folder = mkdtempSync(join(tmpdir(), 'carmine-cli-'));
   const stateDir = join(folder, 'state');
   const calls: unknown[][] = [];
@@ -43,7 +44,7 @@ export async function startMachine(): Promise<TestMachine> {
   const configuration = parseConfiguration({
     role: 'server',
     file: 'agent.toml',
-    text: `state_dir = ${JSON.stringify(stateDir)}\nmanagement.http = "127.0.0.1:0"\n`,
+    text: `state_dir = ${JSON.stringify(stateDir)}\nmanagement.http = "127.0.0.1:0"\n${tables}`,
     environment: {},
   });
   const quiet = () => {};

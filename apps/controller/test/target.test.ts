@@ -20,6 +20,8 @@ describe('parseTarget', () => {
     // Percent escapes are for what a URL cannot hold; everything else is the path's own spelling.
     ['wsman://admin@host/srv/a%20b%25?x#y', { path: '/srv/a b%?x#y' }],
     ['wsman://user%40corp.example@host/f', { user: 'user@corp.example' }],
+    // Who it is, a ticket says.
+    ['wsman://host/f', { user: undefined, host: 'host', path: '/f' }],
     ['wsman://admin@host//double', { path: '//double' }],
   ])('%s', (text, expected) => {
     expect(parseTarget(text)).toMatchObject(expected);
@@ -35,7 +37,6 @@ describe('parseTarget', () => {
     ['wsman://admin@host:x', 'is not a target'],
     ['wsman://admin@::1', 'is not a target'],
     ['WSMAN://admin@host', 'is not a target'],
-    ['wsman://host', 'names no user'],
     ['wsman://@host', 'names no user'],
     ['wsman://admin:secret@host', 'a password does not belong into a target'],
     ['wsman://admin%3Asecret@host', 'a password does not belong into a target'],

@@ -3,12 +3,16 @@ import { commands, helpText } from '../src/commands.ts';
 import { findCommand, parseCall, usageLine } from '../src/options.ts';
 
 const outputOptions = '[--json] [--ndjson]';
-const machineOptions = `${outputOptions} [--password-file FILE] [--password-stdin] [--trust TRUST]`;
+const logonOptions =
+  '[--auth AUTH] [--password-file FILE] [--password-stdin] [--keytab KEYTAB] [--client-certificate CERTIFICATE] [--client-certificate-key KEY]';
+const machineOptions = `${outputOptions} ${logonOptions} [--trust TRUST]`;
+const endOptions = (end: string) =>
+  `[--${end}-auth AUTH] [--${end}-password-file FILE] [--${end}-keytab KEYTAB] [--${end}-client-certificate CERTIFICATE] [--${end}-client-certificate-key KEY]`;
 const targetOptions = `${machineOptions} [--on ON]`;
 
 /** Every command line there is; people and scripts rely on it. */
 const usage = `
-carmine copy SOURCE DESTINATION OUTPUT-OPTIONS [--url-group GROUP] [--priority PRIORITY] [--sha256 SHA256] [--keep-url] [--fetch-as AS] [--fetch-password-file FILE] [--source-password-file FILE] [--destination-password-file FILE] [--password-file FILE] [--password-stdin] [--trust TRUST] [--timeout TIMEOUT]
+carmine copy SOURCE DESTINATION OUTPUT-OPTIONS [--url-group GROUP] [--priority PRIORITY] [--sha256 SHA256] [--keep-url] [--fetch-as AS] [--fetch-password-file FILE] [--fetch-as-agent] SOURCE-OPTIONS DESTINATION-OPTIONS LOGON-OPTIONS [--trust TRUST] [--timeout TIMEOUT]
 carmine job create NAME URL PATH TARGET-OPTIONS [--suspended] [--account ACCOUNT] [--priority PRIORITY] [--upload] [--description DESCRIPTION]
 carmine job add-file ID URL PATH TARGET-OPTIONS
 carmine job list TARGET-OPTIONS [--ended]
@@ -49,7 +53,10 @@ describe('the command table', () => {
         line
           .replace('TARGET-OPTIONS', targetOptions)
           .replace('MACHINE-OPTIONS', machineOptions)
-          .replace('OUTPUT-OPTIONS', outputOptions),
+          .replace('OUTPUT-OPTIONS', outputOptions)
+          .replace('SOURCE-OPTIONS', endOptions('source'))
+          .replace('DESTINATION-OPTIONS', endOptions('destination'))
+          .replace('LOGON-OPTIONS', logonOptions),
       );
     expect(commands.map(usageLine)).toEqual(lines);
   });

@@ -35,14 +35,22 @@ export interface CopyEnvironment {
   randomBytes(length: number): Uint8Array;
 }
 
+/**
+ * Who the client authenticates as at the source; the URL is limited to this account, which the source must know. `agent`:
+ * as whom the client agent has a key for (implicit credentials). Only its configuration says who that is: unless `user`
+ * tells it here too, the URL, whose suffix nobody can guess, is for Authenticated Users.
+ */
+export type FetchAs =
+  | { readonly kind: 'password'; readonly user: string; readonly password: string }
+  | { readonly kind: 'agent'; readonly user?: string | undefined };
+
 export interface CopyOptions {
   readonly source: CopySource;
   readonly destination: CopyDestination;
   readonly environment: CopyEnvironment;
   /** URL prefix to publish under; created when absent, and then also deleted. */
   readonly urlGroup: string;
-  /** Who the client authenticates as at the source; the URL is limited to this account. */
-  readonly fetchAs: { readonly user: string; readonly password: string };
+  readonly fetchAs: FetchAs;
   readonly priority?: JobPriority | undefined;
   /** Expected SHA-256, lower-case hexadecimal. */
   readonly sha256?: string | undefined;

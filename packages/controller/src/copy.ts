@@ -63,10 +63,10 @@ class Copy {
 
   /** CreateUrlGroup, CreateUrl, CheckUrl: the file can be fetched afterwards, by the one account only. */
   async #publish(suffix: string): Promise<void> {
-    const { urlGroups, accounts, path } = this.#o.source;
+    const { urlGroups, path } = this.#o.source;
     const { signal } = this.#o;
     const prefix = this.#prefix.text;
-    const { sid } = await accounts.lookUpAccount(this.#o.fetchAs.user, { signal });
+    const sid = await this.#fetcherSid();
     if (!(await this.#groupExists(prefix))) {
       // Registered before the call: if its answer is lost, the group may exist all the same.
       this.#cleanup.add(
@@ -105,6 +105,12 @@ class Copy {
     );
     if (!(await urlGroups.checkUrl(prefix, suffix, { signal })))
       throw new CarmineError('url/not-found', { context: { suffix } });
+  }
+
+  async #fetcherSid(): Promise<string> {
+    const { fetchAs, source, signal } = this.#o;
+    if (fetchAs.user === undefined) return authenticatedUsers;
+    return (await source.accounts.lookUpAccount(accountName(fetchAs.user), { signal })).sid;
   }
 
   /** Undefined on a machine that cannot tell (Windows), and for a group that is gone. */
@@ -153,13 +159,12 @@ class Copy {
       throw error;
     });
     this.#jobId = jobId;
-    for (const scheme of ['negotiate', 'ntlm'] as const) {
-      await jobs.setCredentials(
-        jobId,
-        { target: 'server', scheme, userName: fetchAs.user, password: fetchAs.password },
-        { signal },
-      );
-    }
+    const [userName, password, schemes] =
+      fetchAs.kind === 'agent'
+        ? [null, null, ['negotiate'] as const]
+        : [fetchAs.user, fetchAs.password, ['negotiate', 'ntlm'] as const];
+    for (const scheme of schemes)
+      await jobs.setCredentials(jobId, { target: 'server', scheme, userName, password }, { signal });
     if (priority !== undefined) await jobs.modifyJob(jobId, { priority }, { signal });
     try {
       await jobs.modifyFileDetails(
@@ -401,6 +406,12 @@ export function clientUrl(prefix: UrlPrefix, host: string, suffix: string): stri
   return `${prefix.scheme}://${bracketed}:${prefix.port}${prefix.path}${suffix}`;
 }
 
+/** `user@REALM` as machines look it up: Win32_UserAccount keeps domain and name apart. */
+function accountName(user: string): string {
+  const [, name, realm] = /^([^\\@]+)@([^\\@]+)$/.exec(user) ?? [];
+  return realm === undefined ? user : `${realm}\\${name}`;
+}
+
 /** True for failures that the other side answered with: it did not do what it was asked. */
 function isAnswer(error: unknown): boolean {
   return isCarmineError(error) && ['fatal', 'refused', 'unsupported'].includes(error.kind);
@@ -434,3 +445,6 @@ function withLeftovers(thrown: unknown, leftovers: readonly string[]): unknown {
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
+
+/** SDDL's word for them. */
+const authenticatedUsers = 'AU';

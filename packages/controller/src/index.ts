@@ -7,4 +7,5 @@ export type {
   CopyProgress,
   CopyResult,
   CopySource,
+  FetchAs,
 } from './copy-types.ts';

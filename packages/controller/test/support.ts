@@ -122,7 +122,7 @@ export class World {
         randomBytes: (length) => this.#random.bytes(length),
       },
       urlGroup: 'https://+:8443/carmine',
-      fetchAs: { user: 'fetcher', password: 'secret' },
+      fetchAs: { kind: 'password', user: 'fetcher', password: 'secret' },
       signal: this.controller.signal,
       onProgress: (progress) => this.progress.push(progress),
       ...changes,

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { readPassword } from '@carmine/agent/node';
-import { type CopyProgress, copyFile } from '@carmine/controller';
+import { type CopyProgress, copyFile, type FetchAs } from '@carmine/controller';
 import { jobPriorities } from '@carmine/core';
-import { connect, passwordFor } from '../connect.ts';
+import { connect } from '../connect.ts';
+import { logonFor, type MachineLogon } from '../logon.ts';
 import {
   type Call,
   type Command,
   choice,
   flag,
   invalid,
+  logonOptions,
   outputOptions,
   positional,
   text,
@@ -16,11 +18,20 @@ import {
 } from '../options.ts';
 import { formatBytes, formatDuration } from '../output.ts';
 import { ProgressDisplay } from '../progress.ts';
-import { parseFileTarget, type Target } from '../target.ts';
+import { parseFileTarget } from '../target.ts';
 import { stderrSink } from '../terminal.ts';
 import { sleep } from '../time.ts';
 
 const string = { type: 'string' } as const;
+
+/** The options of one end; stdin is there once only. */
+const endOptions = (end: 'source' | 'destination') => ({
+  [`${end}-auth`]: string,
+  [`${end}-password-file`]: string,
+  [`${end}-keytab`]: string,
+  [`${end}-client-certificate`]: string,
+  [`${end}-client-certificate-key`]: string,
+});
 
 /** `carmine copy SOURCE DESTINATION` */
 export const copyCommand: Command = {
@@ -34,10 +45,10 @@ export const copyCommand: Command = {
     'keep-url': { type: 'boolean' },
     'fetch-as': string,
     'fetch-password-file': string,
-    'source-password-file': string,
-    'destination-password-file': string,
-    'password-file': string,
-    'password-stdin': { type: 'boolean' },
+    'fetch-as-agent': { type: 'boolean' },
+    ...endOptions('source'),
+    ...endOptions('destination'),
+    ...logonOptions,
     trust: { type: 'string', multiple: true },
     timeout: string,
   },
@@ -52,11 +63,11 @@ async function copy(call: Call): Promise<number> {
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) throw invalid('--sha256 has 64 hexadecimal digits');
   const priority = choice(call, 'priority', jobPriorities);
   const timeout = wholeNumber(text(call, 'timeout'), '--timeout');
-  const sourcePassword = await passwordFor(call, source, 'source-password-file');
-  const destinationPassword = await passwordFor(call, destination, 'destination-password-file');
-  const fetchAs = await fetchCredentials(call, source, sourcePassword);
-  const from = await connect(call, source, sourcePassword);
-  const to = await connect(call, destination, destinationPassword);
+  const sourceLogon = await logonFor(call, source, 'source');
+  const destinationLogon = await logonFor(call, destination, 'destination');
+  const fetchAs = await fetchCredentials(call, sourceLogon);
+  const from = await connect(call, source, sourceLogon);
+  const to = await connect(call, destination, destinationLogon);
   const display = new ProgressDisplay(stderrSink());
   const started = performance.now();
   try {
@@ -114,15 +125,19 @@ async function copy(call: Call): Promise<number> {
 }
 
 /** Who the client authenticates as at the source: the source's own user unless told otherwise. */
-async function fetchCredentials(
-  call: Call,
-  source: Target,
-  sourcePassword: string,
-): Promise<{ user: string; password: string }> {
+async function fetchCredentials(call: Call, { account }: MachineLogon): Promise<FetchAs> {
   const user = text(call, 'fetch-as');
   const file = text(call, 'fetch-password-file');
-  if (user === undefined) return { user: source.user, password: sourcePassword };
-  return { user, password: await readPassword({ file, prompt: `Password of ${user}: ` }) };
+  if (flag(call, 'fetch-as-agent')) {
+    if (file !== undefined) throw invalid('--fetch-as-agent and --fetch-password-file exclude each other');
+    return { kind: 'agent', user };
+  }
+  if (user !== undefined)
+    return { kind: 'password', user, password: await readPassword({ file, prompt: `Password of ${user}: ` }) };
+  if (account !== undefined) return { kind: 'password', ...account };
+  throw invalid(
+    'the source is managed without a password that the job could be given: name somebody with --fetch-as USER, or --fetch-as-agent where the client agent has a principal of its own',
+  );
 }
 
 function progressDocument(progress: CopyProgress) {

@@ -1,6 +1,7 @@
 import { explain } from '@carmine/errors';
 import { completionScript } from '../completion.ts';
-import { connect, passwordFor } from '../connect.ts';
+import { connect } from '../connect.ts';
+import { logonFor } from '../logon.ts';
 import { type Command, invalid, machineOptions, outputOptions, positional } from '../options.ts';
 import { parseTarget } from '../target.ts';
 
@@ -14,7 +15,7 @@ export function miscCommands(all: () => readonly Command[]): readonly Command[] 
       summary: 'tell whether a machine answers and accepts the credentials',
       async run(call) {
         const target = parseTarget(positional(call, 'target'));
-        const machine = await connect(call, target, await passwordFor(call, target, 'password-file'));
+        const machine = await connect(call, target, await logonFor(call, target));
         try {
           const started = performance.now();
           const identity = await machine.client.identify({ signal: call.signal });
