@@ -191,8 +191,9 @@ describe('carmine logs on', () => {
     );
     const tried = (certificate: string, key: string) =>
       carmine([
-        ...['ping', 'wsmans://localhost:9', '--client-certificate', file(certificate)],
-        ...['--client-certificate-key', file(key)],
+        'ping',
+        'wsmans://localhost:9',
+        ...filled(`--client-certificate @${certificate} --client-certificate-key @${key}`),
       ]);
     expect(await tried('one.pem', 'locked.key')).toMatchObject({
       exit: 2,

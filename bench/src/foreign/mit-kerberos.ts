@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createSandbox, exitOf, freePort, type Sandbox } from '@carmine/testkit/node';
+import { carmineKerberosChecks } from './carmine-kerberos.ts';
 import type { Checks } from './checks.ts';
 import { isThere, runPeer } from './peers.ts';
 
 const realm = 'CARMINE.TEST';
+/** The client agent's own. */
+const agentPrincipal = 'host/host7.carmine.test';
 
-/** MIT's clients log on to our agents with tickets of MIT's KDC: curl on a data port, pywinrm on the management port. */
+/**
+ * MIT's clients log on to our agents with tickets of MIT's KDC: curl on a data port, pywinrm on the management port; and
+ * `carmine` and a job do.
+ */
 export async function mitKerberosChecks(checks: Checks): Promise<void> {
   const tools = ['krb5kdc', 'kadmin.local', 'kdb5_util', 'kinit'];
   const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
@@ -27,7 +33,10 @@ export async function mitKerberosChecks(checks: Checks): Promise<void> {
     management: 'channel_binding = "relaxed"',
     section: { server: 'channel_binding = "relaxed"' },
     tables: {
-      server: (folder) => `[kerberos]\nkeytab = "${folder}/keytab"\n[kerberos.accounts]\n"alice@${realm}" = "admin"`,
+      server: (folder) =>
+        `[kerberos]\nkeytab = "${folder}/keytab"\n[kerberos.accounts]\n"alice@${realm}" = "admin"\n"${agentPrincipal}@${realm}" = "fetcher"`,
+      client: (folder) =>
+        `[kerberos]\nkeytab = "${folder}/keytab"\nconfig = "${folder}/krb5.conf"\nprincipal = "${agentPrincipal}@${realm}"\n[kerberos.accounts]\n"alice@${realm}" = "admin"`,
     },
   });
   try {
@@ -46,7 +55,7 @@ export async function mitKerberosChecks(checks: Checks): Promise<void> {
 }
 
 async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<string, string>): Promise<void> {
-  const { images, server, command, folder } = sandbox;
+  const { images, server, client, command, folder } = sandbox;
   const source = join(images, 'image.bin');
   await writeFile(source, Buffer.alloc(3_000_000, 'Kerberos '));
   const agent = await server.start();
@@ -100,6 +109,14 @@ async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<
     }
     throw new Error('it was accepted');
   });
+  await sandbox.command('server', [
+    ...['account', 'add', 'fetcher', '--config', server.config, '--groups', 'Users'],
+    '--password-file',
+    join(folder, 'password'),
+  ]);
+  const clientAgent = await client.start();
+  await carmineKerberosChecks(checks, sandbox, { name: realm, environment, agent: agentPrincipal });
+  await clientAgent.kill('SIGTERM');
   await agent.kill('SIGTERM');
 }
 
@@ -141,12 +158,15 @@ async function writeRealm(folder: string): Promise<Record<string, string>> {
 
 async function setUpRealm(folder: string, environment: Record<string, string>): Promise<void> {
   await must('kdb5_util', ['-r', realm, 'create', '-s', '-P', 'master'], environment);
+  const services = ['HTTP/localhost', 'WSMAN/localhost', agentPrincipal];
   const queries = [
     'addprinc -pw secret-1 alice',
-    'addprinc -randkey HTTP/localhost',
-    'addprinc -randkey WSMAN/localhost',
+    ...services.map((name) => `addprinc -randkey ${name}`),
+    `ktadd -k ${folder}/keytab ${services.join(' ')}`,
+    // Her password stays what it is.
+    `ktadd -norandkey -k ${folder}/alice.keytab alice`,
   ];
-  for (const query of [...queries, `ktadd -k ${folder}/keytab HTTP/localhost WSMAN/localhost`]) {
+  for (const query of queries) {
     await must('kadmin.local', ['-r', realm, '-q', query], environment);
   }
 }
