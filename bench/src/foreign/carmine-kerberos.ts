@@ -62,7 +62,7 @@ export async function carmineKerberosChecks(checks: Checks, sandbox: Sandbox, re
     const dead = join(folder, 'dead.conf');
     const text = await readFile(environment['KRB5_CONFIG'] ?? '', 'utf8');
     await writeFile(dead, text.replace(/kdc = .*/, 'kdc = 127.0.0.1:9'));
-    return; // The cache may have a ticket for the service already.
+    // The cache may have a ticket for the service already.
     const args = ['job', 'list', ...on(alice), '--auth', 'kerberos', '--password-file', passwordFile];
     return ended(await run(args, { ...without, KRB5_CONFIG: dead }), 5, /no KDC of/);
   });
