@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateCertificate } from '@carmine/agent/node';
 import { obtainGrantingTicket, writeCredentialCache, writeKeytab } from '@carmine/auth/node';
-import { type ListeningKdc, listenKdc, TestKdc } from '@carmine/auth/testing';
+import { type ListeningKdc, listenKdc, systemKdc } from '@carmine/auth/testing/node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { carmine, startMachine, type TestMachine } from './support.ts';
 
 const realm = 'CARMINE.TEST';
 const passwords = { [`krbtgt/${realm}`]: 'tgs', alice: 'secret', bob: 'b', 'HTTP/localhost': 'http' };
-const kdc = new TestKdc({ realm, passwords, etypes: [18] });
+const kdc = systemKdc({ realm, passwords, etypes: [18] });
 
 let folder: string;
 let machine: TestMachine;
@@ -37,7 +37,7 @@ beforeAll(async () => {
   await kinit('alice.ccache', 'alice', 'secret');
   await kinit('bob.ccache', 'bob', 'b');
   // As good as ended: a ticket has to be good for a minute more. One second more and it has ended altogether.
-  await kinit('ending.ccache', 'alice', 'secret', new TestKdc({ realm, passwords, etypes: [18], lifetime: 59_000 }));
+  await kinit('ending.ccache', 'alice', 'secret', systemKdc({ realm, passwords, etypes: [18], lifetime: 59_000 }));
 });
 afterAll(async () => {
   await Promise.all([machine.close(), listening.close()]);

@@ -51,6 +51,45 @@ describe('a copy that goes well', () => {
     expect(world.clock.next).toBeUndefined();
   });
 
+  it.each([
+    [
+      'a user of a realm',
+      { kind: 'password', user: 'alice@R', password: 'p' },
+      ['R\\alice'],
+      'S-1-5-21-1-2-3-1000',
+      'alice@R',
+    ],
+    ["the client agent's own principal", { kind: 'agent' }, [], 'AU', null],
+    ['that principal, named', { kind: 'agent', user: 'host/h@R' }, ['R\\host/h'], 'S-1-5-21-1-2-3-1000', null],
+  ] as const)('lets the job log on as %s', async (_what, fetchAs, asked, sid, userName) => {
+    const world = new World();
+    const [names, sddl, credentials]: [string[], string[], unknown[]] = [[], [], []];
+    const create = world.urlGroups.createUrl.bind(world.urlGroups);
+    world.urlGroups.createUrl = async (group, parameters) => {
+      sddl.push(parameters.sddlAuth);
+      return create(group, parameters);
+    };
+    const set = world.jobs.setCredentials.bind(world.jobs);
+    world.jobs.setCredentials = async (jobId, given) => {
+      credentials.push([given.scheme, given.userName, given.password]);
+      return set(jobId, given);
+    };
+    const options = world.options();
+    const accounts = {
+      ...options.source.accounts,
+      lookUpAccount: async (name: string) => {
+        names.push(name);
+        return { domain: 'HOST', name, sid: 'S-1-5-21-1-2-3-1000' };
+      },
+    };
+    await world.copy({ fetchAs, source: { ...options.source, accounts } });
+    expect(names).toEqual(asked);
+    expect(sddl).toEqual([`D:P(A;;FR;;;${sid})`]);
+    const password = userName === null ? null : 'p';
+    const schemes = userName === null ? ['negotiate'] : ['negotiate', 'ntlm'];
+    expect(credentials).toEqual(schemes.map((scheme) => [scheme, userName, password]));
+  });
+
   it('limits the URL to the account, and gives the job its credentials before it starts', async () => {
     const world = new World();
     const created: unknown[] = [];

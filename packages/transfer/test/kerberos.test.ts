@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createKerberosService, type KerberosService } from '@carmine/auth';
 import { type AgentTickets, createAgentTickets, systemEnvironment, writeKeytab } from '@carmine/auth/node';
-import { listenKdc, TestKdc } from '@carmine/auth/testing';
+import type { TestKdc } from '@carmine/auth/testing';
+import { listenKdc, systemKdc } from '@carmine/auth/testing/node';
 import type { JobCredentials } from '@carmine/core';
 import { SeededRandom } from '@carmine/testkit';
 import { credentialAuthenticators, type DownloadOptions, download } from '@carmine/transfer/node';
@@ -34,7 +35,7 @@ describe('a job with Kerberos', () => {
     folder = mkdtempSync(join(tmpdir(), 'carmine-transfer-'));
     path = join(folder, 'file');
     configuration = join(folder, 'krb5.conf');
-    kdc = new TestKdc({ realm, passwords, etypes: [18] });
+    kdc = systemKdc({ realm, passwords, etypes: [18] });
     const listening = await listenKdc(kdc);
     open.push(listening);
     knowKdc(listening.address);
@@ -101,6 +102,7 @@ describe('a job with Kerberos', () => {
     expect([...new Set(admitted)]).toEqual(['FILES\\admin ntlm']);
     const before = kdc.asked.length;
     knowKdc('127.0.0.1:9', 'ELSEWHERE.TEST');
+    tickets = createAgentTickets({ configuration });
     admitted = protect(origin, ['negotiate'], false, kerberos);
     await fetchFrom(origin, [user]);
     expect([...new Set(admitted)]).toEqual(['FILES\\admin ntlm']);
@@ -143,7 +145,7 @@ describe('a job with Kerberos', () => {
 
   it('takes a new ticket after one that the server refused', async () => {
     const origin = await start();
-    const other = new TestKdc({ realm, passwords: { ...passwords, 'HTTP/localhost': 'new' }, etypes: [18] });
+    const other = systemKdc({ realm, passwords: { ...passwords, 'HTTP/localhost': 'new' }, etypes: [18] });
     protect(origin, ['negotiate'], false, { ...kerberos, keytab: () => other.keytab('HTTP/localhost') });
     await expect(fetchFrom(origin, [job(null)])).rejects.toMatchObject({ code: 'transfer/authentication' });
     protect(origin, ['negotiate'], false, kerberos);
