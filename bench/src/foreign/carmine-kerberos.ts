@@ -61,7 +61,7 @@ export async function carmineKerberosChecks(checks: Checks, sandbox: Sandbox, re
   await checks.run('carmine says that no KDC answers', async () => {
     const dead = join(folder, 'dead.conf');
     const text = await readFile(environment['KRB5_CONFIG'] ?? '', 'utf8');
-    await writeFile(dead, text.replace(/kdc = .*/, 'kdc = 127.0.0.1:9'));
+    await writeFile(dead, text.replace(/\bkdc = .*/, 'kdc = 127.0.0.1:9'));
     // The cache may have a ticket for the service already.
     const args = ['job', 'list', ...on(alice), '--auth', 'kerberos', '--password-file', passwordFile];
     return ended(await run(args, { ...without, KRB5_CONFIG: dead }), 5, /no KDC of/);

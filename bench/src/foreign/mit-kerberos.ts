@@ -110,7 +110,13 @@ async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<
     throw new Error('it was accepted');
   });
   await sandbox.command('server', [
-    ...['account', 'add', 'fetcher', '--config', server.config, '--groups', 'Users'],
+    'account',
+    'add',
+    'fetcher',
+    '--config',
+    server.config,
+    '--groups',
+    'Users',
     '--password-file',
     join(folder, 'password'),
   ]);
