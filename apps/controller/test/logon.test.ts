@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateCertificate } from '@carmine/agent/node';
@@ -205,6 +206,59 @@ describe('carmine logs on', () => {
       stderr: expect.stringContaining('no certificate'),
     });
     expect(await tried('none.pem', 'two.key')).toMatchObject({ exit: 2, stderr: expect.stringContaining('none.pem') });
+  });
+});
+
+describe('carmine with a client certificate', () => {
+  let secure: TestMachine;
+  beforeAll(async () => {
+    for (const name of ['server', 'client', 'stranger']) {
+      const { certificate, privateKey } = await generateCertificate(['localhost'], Date.now());
+      writeFileSync(file(`${name}.pem`), certificate);
+      writeFileSync(file(`${name}.key`), privateKey);
+      writeFileSync(file(`${name}.both`), privateKey + certificate);
+    }
+    const { fingerprint } = new X509Certificate(readFileSync(file('client.pem')));
+    secure = await startMachine(
+      [
+        'management.https = "127.0.0.1:0"',
+        'management.auth = ["certificate"]',
+        `management.tls.cert = "${file('server.pem')}"`,
+        `management.tls.key = "${file('server.key')}"`,
+        `management.tls.client_ca = "${file('client.pem')}"`,
+        `management.certificates."${fingerprint}" = "admin"\n`,
+      ].join('\n'),
+    );
+  });
+  afterAll(() => secure.close());
+  const ask = (options: string, trust = 'server.pem') =>
+    carmine(['job', 'list', '--on', secure.secureTarget!, '--trust', file(trust), ...filled(options)]);
+
+  it.each([
+    ['and its key', '--client-certificate @client.pem --client-certificate-key @client.key'],
+    ['and key in one file', '--auth certificate --client-certificate @client.both'],
+  ])('%s', async (_what, options) => {
+    secure.calls.length = 0;
+    expect(await ask(options)).toMatchObject({ exit: 0, stderr: '' });
+    expect(secure.calls).toHaveLength(1);
+  });
+
+  it('from the environment', async () => {
+    vi.stubEnv('CARMINE_CLIENT_CERTIFICATE', file('client.pem'));
+    vi.stubEnv('CARMINE_CLIENT_CERTIFICATE_KEY', file('client.key'));
+    expect(await ask('--json')).toMatchObject({ exit: 0 });
+  });
+
+  it('that stands for nobody is refused', async () => {
+    secure.calls.length = 0;
+    expect(await ask('--client-certificate @stranger.both')).toMatchObject({ exit: 4 });
+    expect(secure.calls).toEqual([]);
+  });
+
+  it('shows it to no server that it does not trust', async () => {
+    expect(await ask('--client-certificate @client.both', 'stranger.pem')).toMatchObject({
+      stderr: expect.stringMatching(/trust|SELF_SIGNED/i),
+    });
   });
 });
 

@@ -14,6 +14,8 @@ type AllProviders = JobProvider & JobExtensions & UrlGroupProvider & UrlGroupExt
 export interface TestMachine {
   /** `wsman://admin@127.0.0.1:…` */
   readonly target: string;
+  /** `wsmans://localhost:…`; undefined unless it is configured. */
+  readonly secureTarget: string | undefined;
   /** A file with the password of `admin`. */
   readonly passwordFile: string;
   /** Calls since the last look, `[name, …arguments]`, and what they answer: a value, an error, or what a function gives. */
@@ -22,8 +24,8 @@ export interface TestMachine {
   close(): Promise<void>;
 }
 
-/** `tables`: further ones of its configuration. */
-export async function startMachine(tables = ''): Promise<TestMachine> {
+/** `more`: further lines of its configuration. */
+export async function startMachine(more = ''): Promise<TestMachine> {
   const folder = mkdtempSync(join(tmpdir(), 'carmine-cli-'));
   const stateDir = join(folder, 'state');
   const calls: unknown[][] = [];
@@ -44,7 +46,7 @@ export async function startMachine(tables = ''): Promise<TestMachine> {
   const configuration = parseConfiguration({
     role: 'server',
     file: 'agent.toml',
-    text: `state_dir = ${JSON.stringify(stateDir)}\nmanagement.http = "127.0.0.1:0"\n${tables}`,
+    text: `state_dir = ${JSON.stringify(stateDir)}\nmanagement.http = "127.0.0.1:0"\n${more}`,
     environment: {},
   });
   const quiet = () => {};
@@ -61,6 +63,7 @@ export async function startMachine(tables = ''): Promise<TestMachine> {
   });
   const machine: TestMachine = {
     target: `wsman://admin@${agent.ready.wsman.http}`,
+    secureTarget: agent.ready.wsman.https?.replace(/^.*:/, 'wsmans://localhost:'),
     passwordFile,
     calls,
     results: {},
