@@ -9,6 +9,7 @@ export async function soapRequest(
   let body = new Uint8Array(0);
   const client = createWsmanOperations({
     to,
+    now: () => 0,
     uuid: () => 'aaaaaaaa-0000-4000-8000-00000000000a',
     async exchange(request) {
       body = Uint8Array.from(request.body);

@@ -5,7 +5,7 @@ import type { CimSchema } from './schema.ts';
 /** One management call, for the audit: who asked for what, and how it ended. */
 export interface AuditEvent {
   readonly token: Token;
-  /** `GetInstance`, `EnumerateInstances`, `ExecuteQuery`, `ModifyInstance`, `DeleteInstance`, or the method's name. */
+  /** `GetInstance`, `EnumerateInstances`, `ExecuteQuery`, `ModifyInstance`, `DeleteInstance`, `Subscribe`, or the method's name. */
   readonly action: string;
   /** Class and keys. */
   readonly object: string;

@@ -10,7 +10,10 @@ import { CarmineError, isCarmineError, isFailure } from '@carmine/errors';
 import { isAdministrator, nobody, type Token } from '@carmine/security';
 import type { ClassBinding, Values } from './binding.ts';
 import { bitsClientFileClass } from './bits-classes.ts';
+import { isNotFound, toCimError } from './cim-error.ts';
 import type { AuditEvent, CimDispatcher } from './dispatcher-types.ts';
+import { EventHub, type EventOptions } from './event-hub.ts';
+import { prepareEventQuery } from './event-query.ts';
 import { bindAccounts, bindJobExtensions, bindUrlGroupExtensions } from './extension-bindings.ts';
 import { bindJobs } from './job-binding.ts';
 import type { CimClass, CimInstance, CimMethod, CimOperations, CimValue, MethodResult, ObjectPath } from './model.ts';
@@ -40,6 +43,8 @@ export interface DispatcherOptions {
   readonly audit?: ((event: AuditEvent) => void) | undefined;
   /** Roles below Administrator; nobody has one unless given. Asked at every call. */
   readonly rolesOf?: RolesOf | undefined;
+  /** Time for event subscriptions, and how many there may be; without it there are none (`cim/not-supported`). */
+  readonly events?: EventOptions | undefined;
 }
 
 /** Serves CIM calls with provider interfaces, behind the access check. */
@@ -49,11 +54,22 @@ export function createDispatcher(options: DispatcherOptions): CimDispatcher {
   const schema = new CimSchema([...embedded, ...bindings.map((binding) => binding.cls)]);
   const audit = options.audit ?? (() => {});
   const rolesOf = options.rolesOf ?? (() => []);
+  const hub = options.events === undefined ? undefined : new EventHub(options.events, bindings);
+  const machine: Machine = { schema, bindings, rolesOf, audit, hub };
   return {
     schema,
     mayManage: (token) => mayCall(token, rolesOf),
-    session: (token: Token = nobody) => new Session(schema, bindings, token, rolesOf, audit),
+    session: (token: Token = nobody) => new Session(machine, token),
   };
+}
+
+/** What all sessions share. */
+interface Machine {
+  readonly schema: CimSchema;
+  readonly bindings: readonly ClassBinding[];
+  readonly rolesOf: RolesOf;
+  readonly audit: (event: AuditEvent) => void;
+  readonly hub: EventHub | undefined;
 }
 
 function bind(providers: Providers): readonly ClassBinding[] {
@@ -73,19 +89,15 @@ class Session implements CimOperations {
   readonly #token: Token;
   readonly #rolesOf: RolesOf;
   readonly #audit: (event: AuditEvent) => void;
+  readonly #hub: EventHub | undefined;
 
-  constructor(
-    schema: CimSchema,
-    bindings: readonly ClassBinding[],
-    token: Token,
-    rolesOf: RolesOf,
-    audit: (event: AuditEvent) => void,
-  ) {
+  constructor({ schema, bindings, rolesOf, audit, hub }: Machine, token: Token) {
     this.#schema = schema;
     this.#bindings = bindings;
     this.#token = token;
     this.#rolesOf = rolesOf;
     this.#audit = audit;
+    this.#hub = hub;
   }
 
   getInstance(path: ObjectPath, options: CallOptions = {}): Promise<CimInstance> {
@@ -111,7 +123,7 @@ class Session implements CimOperations {
 
   async *executeQuery(namespace: string, query: string, options: CallOptions = {}): AsyncIterable<CimInstance> {
     const path = { namespace, className: query, keys: new Map() };
-    const toQueried = () => instanceRight(this.#schema.findClass(namespace, parseWql(query).className), 'read');
+    const toQueried = () => [instanceRight(this.#schema.findClass(namespace, parseWql(query).className), 'read')];
     const { binding, cls, parsed } = await this.#call('ExecuteQuery', path, toQueried, async () => {
       if (!this.#schema.hasNamespace(namespace))
         throw new CarmineError('cim/invalid-namespace', { context: { namespace } });
@@ -133,6 +145,31 @@ class Session implements CimOperations {
       // A key look-up matches by meaning (a prefix in another spelling, a GUID in another case), not by text.
       if (keys !== undefined || matches(cls, parsed.where, instance)) yield project(cls, parsed, instance);
     }
+  }
+
+  async subscribe(namespace: string, text: string, { signal }: CallOptions = {}): Promise<AsyncIterable<CimInstance>> {
+    const path = { namespace, className: text, keys: new Map() };
+    const prepare = () => prepareEventQuery(this.#schema, namespace, text);
+    const rights = () => prepare().classes.map((cls) => instanceRight(cls, 'read'));
+    return this.#call('Subscribe', path, rights, async () => {
+      if (signal?.aborted === true) throw new CarmineError('internal/aborted');
+      const query = prepare();
+      if (this.#hub === undefined) throw notSupported('Subscribe', query.classes[0]!);
+      return this.#hub.subscribe({
+        query,
+        owner: this.#token.userSid,
+        signal,
+        // A subscription may outlive the right to it.
+        check: () => {
+          const refusal = this.#refusal(rights);
+          if (refusal !== undefined) throw refusal;
+        },
+        onFailure: (thrown) => {
+          const denied = thrown.code === 'auth/access-denied';
+          this.#record('Subscribe', path, denied ? 'denied' : 'failed', toCimError(thrown).hresult);
+        },
+      });
+    });
   }
 
   modifyInstance(
@@ -166,7 +203,7 @@ class Session implements CimOperations {
     return this.#call(
       methodName,
       path,
-      () => methodRight(this.#schema.findClass(path.namespace, path.className), methodName),
+      () => [methodRight(this.#schema.findClass(path.namespace, path.className), methodName)],
       async () => {
         const { binding, cls } = this.#find(path.namespace, path.className);
         const method = findByName(cls.methods, methodName);
@@ -190,17 +227,17 @@ class Session implements CimOperations {
   }
 
   /**
-   * The one place where a caller is checked: before anything is looked up for him, whatever is asked. `right` is what a role
+   * The one place where a caller is checked: before anything is looked up for him, whatever is asked. `rights` is what his roles
    * must have; it reads the schema (and the query), never a provider, and only for those who hold a role.
    */
   async #call<T>(
     action: string,
     path: ObjectPath,
-    right: () => Right | undefined,
+    rights: () => Rights,
     work: () => Promise<T>,
     resultOf: (done: T) => number = () => 0,
   ): Promise<T> {
-    const refusal = isAdministrator(this.#token) ? undefined : this.#refusal(right);
+    const refusal = this.#refusal(rights);
     if (refusal !== undefined) {
       const outcome = refusal.code === 'auth/access-denied' ? 'denied' : 'failed';
       this.#record(action, path, outcome, refusal.hresult);
@@ -217,20 +254,22 @@ class Session implements CimOperations {
     }
   }
 
-  /** Why somebody who is no administrator may not make this call; undefined: one of his roles lets him. */
-  #refusal(right: () => Right | undefined): CarmineError | undefined {
+  /** Why somebody may not make this call; undefined: he is an administrator, or his roles let him. */
+  #refusal(rights: () => Rights): CarmineError | undefined {
+    if (isAdministrator(this.#token)) return undefined;
     const held = heldRoles(this.#token, this.#rolesOf);
     if (held.length === 0) return new CarmineError('auth/access-denied');
     try {
-      return rolesPermit(held, right()) ? undefined : new CarmineError('auth/access-denied');
+      const permitted = rights().every((right) => rolesPermit(held, right));
+      return permitted ? undefined : new CarmineError('auth/access-denied');
     } catch (thrown) {
       // A query that cannot be read asks for nothing that could be denied.
       return toCimError(thrown);
     }
   }
 
-  #toInstances(action: 'read' | 'operate' | 'delete', path: ObjectPath): () => Right | undefined {
-    return () => instanceRight(this.#schema.findClass(path.namespace, path.className), action);
+  #toInstances(action: 'read' | 'operate' | 'delete', path: ObjectPath): () => Rights {
+    return () => [instanceRight(this.#schema.findClass(path.namespace, path.className), action)];
   }
 
   /** Failures of a provider while it is being read, as CIM errors. */
@@ -265,6 +304,9 @@ class Session implements CimOperations {
     return found;
   }
 }
+
+/** What a call needs, all of it; at least one. Undefined: administrators only. */
+type Rights = readonly (Right | undefined)[];
 
 /** The one instance that a query asks for by its key; a key that no instance can have finds none. */
 async function* lookUp(values: Promise<Values>): AsyncIterable<Values> {
@@ -327,24 +369,6 @@ function failedMethod(method: CimMethod, thrown: unknown): MethodResult {
   if (error.hresult === undefined || error.code.startsWith('cim/') || error.code.startsWith('internal/')) throw error;
   const out = method.parameters.filter(({ direction }) => direction === 'out').map(({ name }) => [name, null] as const);
   return { returnValue: error.hresult, out: new Map<string, CimValue>(out) };
-}
-
-function toCimError(thrown: unknown): CarmineError {
-  if (isNotFound(thrown))
-    return new CarmineError('cim/not-found', { context: { what: 'the instance' }, cause: thrown });
-  const error = CarmineError.from(thrown);
-  if (error.code !== 'internal/unexpected' && error.hresult !== undefined) return error;
-  // Our own bugs, and what concerns only this machine (its files, its keys): the cause stays for the log; the peer learns
-  // only that it was not his fault.
-  return new CarmineError('cim/failed', { context: { reason: 'internal error' }, cause: error });
-}
-
-function isNotFound(thrown: unknown): boolean {
-  return (
-    isCarmineError(thrown, 'job/not-found') ||
-    isCarmineError(thrown, 'url-group/not-found') ||
-    isCarmineError(thrown, 'cim/not-found')
-  );
 }
 
 function notSupported(operation: string, cls: CimClass): CarmineError {

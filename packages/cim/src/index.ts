@@ -13,8 +13,11 @@ export {
   carmineUrlGroupClass,
   userAccountClass,
 } from './carmine-classes.ts';
+export type { EventTimers } from './class-watcher.ts';
 export { createDispatcher, type DispatcherOptions, type Providers } from './dispatcher.ts';
 export type { AuditEvent, CimDispatcher } from './dispatcher-types.ts';
+export { eventClasses, type InstanceEventName } from './event-classes.ts';
+export type { EventOptions } from './event-hub.ts';
 export type {
   CimClass,
   CimElement,
@@ -50,4 +53,12 @@ export {
   returnValueElement,
 } from './schema.ts';
 export { checkValue, formatScalar, isInstance, parseScalar } from './values.ts';
-export { parseWql, type WqlConstant, type WqlExpression, type WqlOperator, type WqlQuery } from './wql.ts';
+export {
+  parseEventWql,
+  parseWql,
+  type WqlConstant,
+  type WqlEventQuery,
+  type WqlExpression,
+  type WqlOperator,
+  type WqlQuery,
+} from './wql.ts';

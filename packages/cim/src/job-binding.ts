@@ -31,7 +31,9 @@ import type { CimInstance, CimValue } from './model.ts';
 /** Serves BitsClientJob with a JobProvider. */
 export function bindJobs(jobs: JobProvider): ClassBinding {
   const jobId = (keys: Values) => text(keys, 'JobId');
+  const watch = jobs.watch?.bind(jobs);
   return {
+    ...(watch === undefined ? {} : { watch }),
     cls: bitsClientJobClass,
     async get(keys, options) {
       return jobToValues(await jobs.getJob(jobId(keys), options));

@@ -94,6 +94,14 @@ export interface CimOperations {
   /** WQL. A projection yields instances with the selected properties only. */
   executeQuery(namespace: string, query: string, options?: CallOptions): AsyncIterable<CimInstance>;
   /** Changes the given properties; returns the instance as it is then. */
+  /**
+   * WQL notification query (`SELECT * FROM __InstanceModificationEvent WITHIN 2 WHERE TargetInstance ISA 'BitsClientJob' AND
+   * TargetInstance.State = 5`). Resolves when the subscription stands: every change after that moment is told. Items are
+   * instances of the __Instance…Event classes, with TargetInstance (and PreviousInstance) embedded. To be iterated once; it
+   * ends when `options.signal` aborts or the iterator is returned, one of which must happen, and throws when it cannot go on:
+   * `cim/queue-overflow`, `auth/access-denied` when the caller's right was taken away, what the provider or the way throws.
+   */
+  subscribe(namespace: string, query: string, options?: CallOptions): Promise<AsyncIterable<CimInstance>>;
   modifyInstance(path: ObjectPath, changes: ReadonlyMap<string, CimValue>, options?: CallOptions): Promise<CimInstance>;
   deleteInstance(path: ObjectPath, options?: CallOptions): Promise<void>;
   invokeMethod(

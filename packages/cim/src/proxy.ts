@@ -34,7 +34,7 @@ import { isInstance } from './values.ts';
 
 /** What a controller holds of one machine: the same interfaces that the engines implement. */
 export interface MachineProxy {
-  readonly jobs: JobProvider & JobExtensions;
+  readonly jobs: JobProvider & JobExtensions & Required<Pick<JobProvider, 'watchJob'>>;
   readonly urlGroups: UrlGroupProvider & UrlGroupExtensions;
   readonly accounts: AccountDirectory;
 }
@@ -67,7 +67,7 @@ class Caller {
   }
 }
 
-function jobProxy(caller: Caller): JobProvider & JobExtensions {
+function jobProxy(caller: Caller): MachineProxy['jobs'] {
   const { cim } = caller;
   const classPath = pathTo(bitsNamespace, 'BitsClientJob');
   const jobPath = (jobId: string) => pathTo(bitsNamespace, 'BitsClientJob', { JobId: jobId });
@@ -175,6 +175,12 @@ function jobProxy(caller: Caller): JobProvider & JobExtensions {
         },
         options,
       ),
+    async watchJob(jobId, options) {
+      // The id goes into a query: nothing but an id may.
+      if (!/^\{[0-9A-Fa-f-]{36}\}$/.test(jobId)) throw noJob(jobId);
+      const query = `SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA 'BitsClientJob' AND TargetInstance.JobId = '${jobId}'`;
+      return jobChanges(await cim.subscribe(bitsNamespace, query, options));
+    },
     async *listEndedJobs(options) {
       try {
         for await (const { properties: p } of cim.enumerateInstances(carmineNamespace, 'CarmineEndedJob', options)) {
@@ -224,6 +230,28 @@ function jobProxy(caller: Caller): JobProvider & JobExtensions {
       } catch (error) {
         throw isCarmineError(error, 'cim/not-found') ? noJob(jobId) : extensionError(error, 'compute digests');
       }
+    },
+  };
+}
+
+/** Snapshots out of events, until the job is deleted. No generator: leaving one has to wait for what it waits for. */
+function jobChanges(events: AsyncIterable<CimInstance>): AsyncIterableIterator<JobSnapshot> {
+  const iterator = events[Symbol.asyncIterator]();
+  const end = async (): Promise<IteratorResult<JobSnapshot>> => {
+    await iterator.return?.();
+    return { done: true, value: undefined };
+  };
+  return {
+    async next() {
+      const next = await iterator.next();
+      if (next.done === true) return { done: true, value: undefined };
+      const target = next.value.properties.get('TargetInstance') ?? null;
+      if (next.value.className === '__InstanceDeletionEvent' || !isInstance(target)) return end();
+      return { done: false, value: instanceToJob(target) };
+    },
+    return: end,
+    [Symbol.asyncIterator]() {
+      return this;
     },
   };
 }

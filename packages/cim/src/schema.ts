@@ -1,3 +1,4 @@
+import { eventClasses } from './event-classes.ts';
 import type { CimClass, CimElement, CimMethod, CimParameter, CimProperty } from './model.ts';
 
 /** `root/Microsoft/BITS`, `\root\microsoft\bits`, … to `root\microsoft\bits`: how namespaces are compared. */
@@ -11,7 +12,10 @@ export function findByName<T extends { readonly name: string }>(items: readonly 
   return items.find((item) => item.name.toLowerCase() === lower);
 }
 
-/** A set of classes that can be looked up by namespace and name. */
+/**
+ * A set of classes that can be looked up by namespace and name. Each namespace also has the classes of events, which are
+ * found but not listed: they have no instances.
+ */
 export class CimSchema {
   readonly classes: readonly CimClass[];
   readonly #byKey: ReadonlyMap<string, CimClass>;
@@ -19,7 +23,8 @@ export class CimSchema {
 
   constructor(classes: readonly CimClass[]) {
     this.classes = classes;
-    this.#byKey = new Map(classes.map((cls) => [keyOf(cls.namespace, cls.name), cls]));
+    const events = [...new Set(classes.map((cls) => cls.namespace))].flatMap(eventClasses);
+    this.#byKey = new Map([...events, ...classes].map((cls) => [keyOf(cls.namespace, cls.name), cls]));
     this.#namespaces = new Set(classes.map((cls) => normaliseNamespace(cls.namespace)));
   }
 

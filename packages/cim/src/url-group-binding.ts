@@ -21,7 +21,9 @@ import { bitsCompactServerUrlGroupClass } from './bits-classes.ts';
 /** Serves BitsCompactServerUrlGroup with a UrlGroupProvider. */
 export function bindUrlGroups(groups: UrlGroupProvider): ClassBinding {
   const prefix = (keys: Values) => text(keys, 'UrlGroup');
+  const watch = groups.watch?.bind(groups);
   return {
+    ...(watch === undefined ? {} : { watch }),
     cls: bitsCompactServerUrlGroupClass,
     async get(keys, options) {
       return new Map([['UrlGroup', await groups.getUrlGroup(prefix(keys), options)]]);

@@ -2,7 +2,7 @@ import { CarmineError } from '@carmine/errors';
 import type { CimClass, CimInstance, CimProperty, CimValue } from './model.ts';
 import { findByName } from './schema.ts';
 import { parseScalar } from './values.ts';
-import type { WqlConstant, WqlExpression, WqlQuery } from './wql.ts';
+import type { WqlComparison, WqlConstant, WqlExpression, WqlOperator, WqlQuery } from './wql.ts';
 
 /**
  * Throws `cim/invalid-query` when the query names a property that the class has not, or compares one with what it
@@ -48,9 +48,8 @@ export function project(cls: CimClass, query: WqlQuery, instance: CimInstance): 
   return { ...instance, properties: new Map([...instance.properties].filter(([name]) => wanted.has(name))) };
 }
 
-type Comparison = Extract<WqlExpression, { kind: 'compare' }>;
-
-function checkComparison(cls: CimClass, { property: name, operator, value }: Comparison): void {
+/** Throws `cim/invalid-query` when the class has no such property, or it cannot be compared so. */
+export function checkComparison(cls: CimClass, { property: name, operator, value }: WqlComparison): void {
   if (operator === 'isa') return;
   const property = propertyOf(cls, name);
   if (value === null) {
@@ -63,7 +62,8 @@ function checkComparison(cls: CimClass, { property: name, operator, value }: Com
   typedConstant(property, value);
 }
 
-function compare(cls: CimClass, expression: Comparison, instance: CimInstance): boolean {
+/** Whether one comparison holds for an instance. */
+export function compare(cls: CimClass, expression: WqlComparison, instance: CimInstance): boolean {
   const { operator, value } = expression;
   if (operator === 'isa') return typeof value === 'string' && value.toLowerCase() === instance.className.toLowerCase();
   const property = propertyOf(cls, expression.property);
@@ -73,7 +73,11 @@ function compare(cls: CimClass, expression: Comparison, instance: CimInstance): 
     return operator === '<>' && value !== actual;
   }
   if (operator === 'like') return typeof value === 'string' && typeof actual === 'string' && like(value, actual);
-  const order = compareValues(property, actual, value);
+  return orderSatisfies(operator, compareValues(actual, typedConstant(property, value)));
+}
+
+/** Whether what `compareValues` gave is what the operator asks for. */
+export function orderSatisfies(operator: Exclude<WqlOperator, 'isa' | 'like'>, order: number): boolean {
   switch (operator) {
     case '=':
       return order === 0;
@@ -91,8 +95,7 @@ function compare(cls: CimClass, expression: Comparison, instance: CimInstance): 
 }
 
 /** Strings compare case-insensitively, as WMI does; numbers and booleans by value. */
-function compareValues(property: CimProperty, actual: CimValue, constant: Exclude<WqlConstant, null>): number {
-  const typed = typedConstant(property, constant);
+export function compareValues(actual: CimValue, typed: CimValue): number {
   if (typeof actual === 'string' && typeof typed === 'string') {
     const [a, b] = [actual.toLowerCase(), typed.toLowerCase()];
     return a < b ? -1 : a > b ? 1 : 0;
@@ -176,7 +179,7 @@ function inSet(set: string, character: string): boolean {
   return false;
 }
 
-function walk(expression: WqlExpression, visit: (comparison: Comparison) => void): void {
+function walk(expression: WqlExpression, visit: (comparison: WqlComparison) => void): void {
   if (expression.kind === 'compare') visit(expression);
   else if (expression.kind === 'not') walk(expression.term, visit);
   else for (const term of expression.terms) walk(term, visit);

@@ -12,6 +12,11 @@ import { CarmineError } from '@carmine/errors';
  *
  * Keywords and names match case-insensitively; strings stand in `'` or `"` with `\` escapes. Depth and length are
  * bounded. Errors are `cim/invalid-query` with the position from 1.
+ *
+ * Event queries have an interval, and may compare a property with another one:
+ *
+ *     event      = "SELECT" ( "*" | name *( "," name ) ) "FROM" name [ "WITHIN" number ] [ "WHERE" expression ]
+ *     comparison =/ name operator name
  */
 export interface WqlQuery {
   /** Undefined: all (`*`). */
@@ -22,19 +27,47 @@ export interface WqlQuery {
 
 export type WqlOperator = '=' | '<>' | '<' | '<=' | '>' | '>=' | 'like' | 'isa';
 export type WqlConstant = string | bigint | number | boolean | null;
-export type WqlExpression =
-  | { readonly kind: 'and' | 'or'; readonly terms: readonly WqlExpression[] }
-  | { readonly kind: 'not'; readonly term: WqlExpression }
-  | {
-      readonly kind: 'compare';
-      readonly property: string;
-      readonly operator: WqlOperator;
-      readonly value: WqlConstant;
-    };
+/** A property and a constant. */
+export interface WqlComparison {
+  readonly kind: 'compare';
+  readonly property: string;
+  readonly operator: WqlOperator;
+  readonly value: WqlConstant;
+}
+/** Two properties; in event queries only. */
+export interface WqlPropertyComparison {
+  readonly kind: 'compareProperties';
+  readonly property: string;
+  readonly operator: WqlOperator;
+  readonly other: string;
+}
+export type WqlExpression<Leaf = WqlComparison> =
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly WqlExpression<Leaf>[] }
+  | { readonly kind: 'not'; readonly term: WqlExpression<Leaf> }
+  | Leaf;
+export type WqlEventExpression = WqlExpression<WqlComparison | WqlPropertyComparison>;
+
+export interface WqlEventQuery {
+  /** Undefined: all (`*`). */
+  readonly properties: readonly string[] | undefined;
+  readonly className: string;
+  /** Seconds; undefined without WITHIN. */
+  readonly within: number | undefined;
+  readonly where: WqlEventExpression | undefined;
+}
 
 export function parseWql(text: string): WqlQuery {
+  return parserOf(text, 'data').query();
+}
+
+/** GROUP and HAVING are not supported: what aggregates would have to remember grows with what happens. */
+export function parseEventWql(text: string): WqlEventQuery {
+  return parserOf(text, 'event').eventQuery();
+}
+
+function parserOf(text: string, kind: 'data' | 'event'): Parser {
   if (text.length > maximumLength) throw invalid(`longer than ${maximumLength} characters`, maximumLength);
-  return new Parser(tokenise(text), text.length).query();
+  return new Parser(tokenise(text), text.length, kind);
 }
 
 type Token = {
@@ -67,27 +100,55 @@ function tokenise(text: string): Token[] {
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #end: Token;
+  readonly #kind: 'data' | 'event';
   #next = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[], length: number) {
+  constructor(tokens: readonly Token[], length: number, kind: 'data' | 'event') {
     this.#tokens = tokens;
     this.#end = { kind: 'end', text: '', at: length };
+    this.#kind = kind;
   }
 
   query(): WqlQuery {
+    const head = this.#head();
+    // Comparisons of two properties are read in event queries only.
+    const where = this.#whereClause() as WqlExpression | undefined;
+    this.#expectEnd();
+    return { ...head, where };
+  }
+
+  eventQuery(): WqlEventQuery {
+    const head = this.#head();
+    const within = this.#takeKeyword('within') ? this.#interval() : undefined;
+    const where = this.#whereClause();
+    if (this.#isKeyword('group') || this.#isKeyword('having'))
+      throw invalid('GROUP and HAVING are not supported', this.#peek().at);
+    this.#expectEnd();
+    return { ...head, within, where };
+  }
+
+  #head(): Pick<WqlQuery, 'properties' | 'className'> {
     this.#keyword('select');
     const properties = this.#symbol('*') ? undefined : this.#names();
     this.#keyword('from');
-    const className = this.#name('a class name');
-    const where = this.#isKeyword('where') ? this.#whereClause() : undefined;
-    if (this.#peek().kind !== 'end') throw invalid('unexpected text after the query', this.#peek().at);
-    return { properties, className, where };
+    return { properties, className: this.#name('a class name') };
   }
 
-  #whereClause(): WqlExpression {
-    this.#next++;
-    return this.#or();
+  #interval(): number {
+    const token = this.#take();
+    const seconds = Number(token.text);
+    if (token.kind !== 'number' || !Number.isFinite(seconds) || seconds < 0)
+      throw invalid('expected a number of seconds', token.at);
+    return seconds;
+  }
+
+  #whereClause(): WqlEventExpression | undefined {
+    return this.#takeKeyword('where') ? this.#or() : undefined;
+  }
+
+  #expectEnd(): void {
+    if (this.#peek().kind !== 'end') throw invalid('unexpected text after the query', this.#peek().at);
   }
 
   #names(): string[] {
@@ -96,7 +157,7 @@ class Parser {
     return names;
   }
 
-  #or(): WqlExpression {
+  #or(): WqlEventExpression {
     if (++this.#depth > maximumDepth) throw invalid('nested too deeply', this.#peek().at);
     const terms = [this.#and()];
     while (this.#takeKeyword('or')) terms.push(this.#and());
@@ -104,13 +165,13 @@ class Parser {
     return terms.length === 1 ? terms[0]! : { kind: 'or', terms };
   }
 
-  #and(): WqlExpression {
+  #and(): WqlEventExpression {
     const terms = [this.#not()];
     while (this.#takeKeyword('and')) terms.push(this.#not());
     return terms.length === 1 ? terms[0]! : { kind: 'and', terms };
   }
 
-  #not(): WqlExpression {
+  #not(): WqlEventExpression {
     if (this.#takeKeyword('not')) {
       if (++this.#depth > maximumDepth) throw invalid('nested too deeply', this.#peek().at);
       const term = this.#not();
@@ -125,7 +186,7 @@ class Parser {
     return this.#comparison();
   }
 
-  #comparison(): WqlExpression {
+  #comparison(): WqlEventExpression {
     const first = this.#peek();
     if (first.kind === 'word' && !isConstantWord(first.text)) {
       const property = this.#name('a property name');
@@ -135,6 +196,9 @@ class Parser {
         return { kind: 'compare', property, operator, value: null };
       }
       const operator = this.#operator();
+      const right = this.#peek();
+      if (this.#kind === 'event' && right.kind === 'word' && !isConstantWord(right.text))
+        return { kind: 'compareProperties', property, operator, other: this.#name('a property name') };
       return { kind: 'compare', property, operator, value: this.#constant() };
     }
     const value = this.#constant();

@@ -23,6 +23,15 @@ const operations: readonly [string, string, (cim: CimOperations) => Promise<unkn
       (cim: CimOperations) => collect(cim.executeQuery(cls.namespace, `SELECT * FROM ${cls.name}`)),
     ],
     ['ModifyInstance', cls.name, (cim: CimOperations) => cim.modifyInstance(pathTo(cls), new Map())],
+    [
+      'Subscribe',
+      cls.name,
+      (cim: CimOperations) =>
+        cim.subscribe(
+          cls.namespace,
+          `SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA '${cls.name}'`,
+        ),
+    ],
     ['DeleteInstance', cls.name, (cim: CimOperations) => cim.deleteInstance(pathTo(cls))],
     ...cls.methods.map(
       (method) =>
@@ -56,7 +65,7 @@ describe('the access check', () => {
       'CarmineUrlGroup',
       'Win32_UserAccount',
     ]);
-    expect(operations).toHaveLength(8 * 5 + 10 + 12);
+    expect(operations).toHaveLength(8 * 6 + 10 + 12);
   });
 
   describe.each(callers)('refuses %s', (_who, token) => {

@@ -10,7 +10,7 @@ import type {
   UrlGroupProvider,
 } from '@carmine/core';
 import { anonymousToken, type Token, wellKnownSids } from '@carmine/security';
-import { type AuditEvent, createDispatcher, type Providers } from '../src/index.ts';
+import { type AuditEvent, createDispatcher, type EventTimers, type Providers } from '../src/index.ts';
 
 export const administrator: Token = {
   name: 'HOST\\admin',
@@ -76,9 +76,16 @@ export function allOf(provider: AllProviders): Providers {
 /** An administrator's session on a provider, and what was audited. */
 export function open(provider: AllProviders, token: Token = administrator) {
   const events: AuditEvent[] = [];
-  const dispatcher = createDispatcher({ providers: allOf(provider), audit: (event) => events.push(event) });
+  const dispatcher = createDispatcher({
+    providers: allOf(provider),
+    audit: (event) => events.push(event),
+    events: standingStill,
+  });
   return { cim: dispatcher.session(token), dispatcher, events };
 }
+
+/** Time for events where none is to pass. */
+const standingStill: EventTimers = { now: () => 0, after: () => () => {} };
 
 export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];

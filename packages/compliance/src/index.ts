@@ -1,3 +1,4 @@
+export { type JobEventsFixture, jobEventsSuite } from './job-events-suite.ts';
 export { type JobProviderFixture, jobProviderSuite } from './job-provider-suite.ts';
 export { MemoryJobs } from './memory-jobs.ts';
 export { MemoryUrlGroups } from './memory-url-groups.ts';

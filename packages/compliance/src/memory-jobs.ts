@@ -1,4 +1,5 @@
 import {
+  type CallOptions,
   type ClientCertificateReference,
   type CreateJobParameters,
   checkResume,
@@ -28,6 +29,7 @@ export class MemoryJobs implements JobProvider, JobExtensions {
   readonly #jobs = new Map<string, JobSnapshot>();
   readonly #details = new Map<string, JobFileDetails>();
   readonly #ended: EndedJob[] = [];
+  readonly #watchers = new Set<{ readonly changed: () => void }>();
   #next = 1;
 
   async *listJobs(): AsyncIterable<JobSnapshot> {
@@ -63,6 +65,7 @@ export class MemoryJobs implements JobProvider, JobExtensions {
       state: p.suspend === true ? 'suspended' : 'queued',
       owner: 'S-1-5-20',
     });
+    this.#tell();
     return jobId;
   }
 
@@ -164,6 +167,25 @@ export class MemoryJobs implements JobProvider, JobExtensions {
     this.#change(this.#find(jobId), { state });
   }
 
+  watch(changed: () => void): () => void {
+    const watcher = { changed };
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  async watchJob(jobId: string, options?: CallOptions): Promise<AsyncIterable<JobSnapshot>> {
+    return new WatchedJob(this, jobId, this.#jobs.get(jobId.toUpperCase()), options?.signal);
+  }
+
+  /** The job, if it is listed. */
+  peek(jobId: string): JobSnapshot | undefined {
+    return this.#jobs.get(jobId.toUpperCase());
+  }
+
+  #tell(): void {
+    for (const { changed } of this.#watchers) changed();
+  }
+
   #find(jobId: string): JobSnapshot {
     const job = this.#jobs.get(jobId.toUpperCase());
     if (job === undefined) throw new CarmineError('job/not-found', { context: { jobId } });
@@ -175,9 +197,11 @@ export class MemoryJobs implements JobProvider, JobExtensions {
     const { state } = changed;
     if (!isFinalJobState(state)) {
       this.#jobs.set(job.jobId, changed);
+      this.#tell();
       return;
     }
     this.#jobs.delete(job.jobId);
+    this.#tell();
     this.#ended.push({
       jobId: job.jobId,
       displayName: job.displayName,
@@ -198,4 +222,52 @@ export class MemoryJobs implements JobProvider, JobExtensions {
 
 function file(remoteUrl: string, localFile: string): JobFile {
   return { remoteUrl, localFile, bytesTotal: sizeUnknown, bytesTransferred: 0n, completed: false };
+}
+
+/** A job each time that it changed. */
+class WatchedJob implements AsyncIterableIterator<JobSnapshot> {
+  readonly #snapshots: JobSnapshot[] = [];
+  readonly #unwatch: () => void;
+  #last: JobSnapshot | undefined;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor(jobs: MemoryJobs, jobId: string, now: JobSnapshot | undefined, signal: AbortSignal | undefined) {
+    this.#last = now;
+    this.#unwatch = jobs.watch(() => {
+      const job = jobs.peek(jobId);
+      if (job === undefined) this.#end();
+      else if (job !== this.#last) this.#snapshots.push(job);
+      this.#last = job;
+      this.#wake();
+    });
+    signal?.addEventListener('abort', () => void this.return(), { once: true });
+  }
+
+  async next(): Promise<IteratorResult<JobSnapshot>> {
+    for (;;) {
+      const job = this.#snapshots.shift();
+      if (job !== undefined) return { done: false, value: job };
+      if (this.#ended) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async return(): Promise<IteratorResult<JobSnapshot>> {
+    this.#snapshots.length = 0;
+    this.#end();
+    this.#wake();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#unwatch();
+  }
 }

@@ -1,6 +1,7 @@
 import { type CimDispatcher, createDispatcher, createProxy } from '@carmine/cim';
 import { type Token, wellKnownSids } from '@carmine/security';
-import { jobProviderSuite, MemoryJobs, MemoryUrlGroups, urlGroupProviderSuite } from '../src/index.ts';
+import { FakeClock, settle } from '@carmine/testkit';
+import { jobEventsSuite, jobProviderSuite, MemoryJobs, MemoryUrlGroups, urlGroupProviderSuite } from '../src/index.ts';
 
 const admin: Token = {
   name: 'HOST\\admin',
@@ -40,4 +41,25 @@ urlGroupProviderSuite('in memory', () => urlGroups(new MemoryUrlGroups())());
 urlGroupProviderSuite('in memory behind the dispatcher and the proxy', () => {
   const provider = new MemoryUrlGroups();
   return urlGroups(provider, createDispatcher({ providers: { urlGroups: provider, urlGroupExtensions: provider } }))();
+});
+
+jobEventsSuite('in memory', async () => ({
+  provider: new MemoryJobs(),
+  remoteUrl: 'http://origin.example/file',
+  localFile: (name) => `/inbox/${name}`,
+  pass: settle,
+  close: async () => {},
+}));
+jobEventsSuite('in memory behind the dispatcher and the proxy', async () => {
+  const clock = new FakeClock();
+  const jobs = new MemoryJobs();
+  const dispatcher = createDispatcher({ providers: { jobs, jobExtensions: jobs }, events: clock });
+  const { jobs: provider } = createProxy(dispatcher.session(admin));
+  return {
+    provider,
+    remoteUrl: 'http://origin.example/file',
+    localFile: (name) => `/inbox/${name}`,
+    pass: () => clock.advance(2_000),
+    close: async () => {},
+  };
 });

@@ -1,3 +1,5 @@
+import { civil, toInstant } from './calendar.ts';
+
 /** HTTP dates, RFC 9110 section 5.6.7. Milliseconds since 1970; a date has whole seconds. */
 
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -45,37 +47,6 @@ function build(...parts: (string | undefined)[]): number | undefined {
     number,
   ];
   const month = months.indexOf(monthText) + 1;
-  // A leap second counts as the one before it.
-  const second = Math.min(Number(secondText), 59);
-  if (month === 0 || day < 1 || day > 31 || hour > 23 || minute > 59 || Number(secondText) > 60) return undefined;
-  const dayNumber = fromCivil(year, month, day);
-  if (civil(dayNumber).day !== day) return undefined;
-  return (dayNumber * 86_400 + hour * 3600 + minute * 60 + second) * 1000;
-}
-
-/** Days since 1970-01-01 of a date of the Gregorian calendar, and back (Howard Hinnant, chrono-compatible date algorithms). */
-function fromCivil(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const yearOfEra = y - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
-}
-
-function civil(dayNumber: number): { year: number; month: number; day: number } {
-  const z = dayNumber + 719_468;
-  const era = Math.floor(z / 146_097);
-  const dayOfEra = z - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shifted = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = shifted < 10 ? shifted + 3 : shifted - 9;
-  return {
-    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
-    month,
-    day: dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1,
-  };
+  if (month === 0) return undefined;
+  return toInstant({ year, month, day, hour, minute, second: Number(secondText) });
 }

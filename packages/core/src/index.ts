@@ -1,4 +1,5 @@
 export type { AccountDirectory, AccountInfo } from './account-directory.ts';
+export { parseXmlDateTime } from './calendar.ts';
 export { type CallOptions, type Filetime, fromFiletime, type SuccessCode, sizeUnknown, toFiletime } from './call.ts';
 export type { CertificateStore, StoredCertificate } from './certificate-store.ts';
 export { formatHttpDate, parseHttpDate } from './http-date.ts';

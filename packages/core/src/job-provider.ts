@@ -43,6 +43,16 @@ export interface JobProvider {
   ): Promise<SuccessCode>;
   removeClientCertificate(jobId: string, options?: CallOptions): Promise<SuccessCode>;
   setProxySettings(jobId: string, settings: ProxySettings, options?: CallOptions): Promise<SuccessCode>;
+  /**
+   * Calls back whenever the list of jobs or a property of one may have changed; cheap, and often. Returns what ends it. Who
+   * cannot tell has it not, and is polled.
+   */
+  watch?(changed: () => void): () => void;
+  /**
+   * The job each time that it has changed, at most about once a second; ends when it is no longer listed. Fails, or ends
+   * early, where the machine does not tell: then look from time to time. What it tells may be late; `getJob` has the last word.
+   */
+  watchJob?(jobId: string, options?: CallOptions): Promise<AsyncIterable<JobSnapshot>>;
 }
 
 /** What Carmine's client agent offers beyond Windows; on a machine without it every call fails as `unsupported`. */

@@ -54,6 +54,8 @@ export interface UrlGroupProvider {
   setSslCertificate(port: number, binding: SslCertificateBinding, options?: CallOptions): Promise<SuccessCode>;
   getSslCertificate(port: number, options?: CallOptions): Promise<SslCertificateBinding>;
   removeSslCertificate(port: number, options?: CallOptions): Promise<SuccessCode>;
+  /** Calls back whenever the list of groups may have changed. Returns what ends it. Who cannot tell has it not, and is polled. */
+  watch?(changed: () => void): () => void;
 }
 
 /** What Carmine's server agent knows of a published URL beyond Windows. */

@@ -624,6 +624,18 @@ export const hresultTable: readonly (readonly [value: number, name: string, mean
     'Check the call against the class in the MOF (packages/cim).',
   ],
   [
+    0x80041059,
+    'WBEM_E_NOT_EVENT_CLASS',
+    'the query is not one for events',
+    'Query __InstanceModificationEvent or another class of events.',
+  ],
+  [
+    0x80041061,
+    'WBEM_E_QUEUE_OVERFLOW',
+    'more events than the consumer fetched',
+    'Subscribe again, look at everything once, and fetch events faster or ask for fewer.',
+  ],
+  [
     0x80041062,
     'WBEM_E_PRIVILEGE_NOT_HELD',
     'a privilege is missing',
@@ -634,6 +646,18 @@ export const hresultTable: readonly (readonly [value: number, name: string, mean
     'WBEM_E_QUOTA_VIOLATION',
     'a quota is exhausted',
     'Check the call against the class in the MOF (packages/cim).',
+  ],
+  [
+    0x80042001,
+    'WBEMESS_E_REGISTRATION_TOO_BROAD',
+    'the event query watches everything',
+    "Say which class is watched: WHERE TargetInstance ISA 'BitsClientJob'.",
+  ],
+  [
+    0x80042002,
+    'WBEMESS_E_REGISTRATION_TOO_PRECISE',
+    'the event query has no WITHIN',
+    'Say how late events may be: WITHIN 1 is within a second.',
   ],
   // Win32 and crypto codes that Carmine raises beyond the documented list
   [0x800700b7, 'ERROR_ALREADY_EXISTS', 'it exists already with other content', 'Delete the old one first.'],

@@ -54,10 +54,13 @@ class Engine implements JobEngine {
   /** createJob calls, one at a time: the limits count. */
   #creating: Promise<unknown> = Promise.resolve();
   #open = false;
+  readonly #watchers = new Set<{ readonly changed: () => void }>();
 
   constructor(options: JobEngineOptions) {
     this.#options = options;
-    this.#runner = new JobRunner(options, this.#jobs);
+    this.#runner = new JobRunner(options, this.#jobs, () => {
+      for (const { changed } of this.#watchers) changed();
+    });
   }
 
   async start(): Promise<void> {
@@ -112,6 +115,12 @@ class Engine implements JobEngine {
     const file = current.files[fileIndex];
     if (file === undefined) throw invalid('fileIndex', 'the job has no such file');
     return toFileDetails(current, file, fileIndex, job.live);
+  }
+
+  watch(changed: () => void): () => void {
+    const watcher = { changed };
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
   }
 
   // --- changing ------------------------------------------------------------------------------------------------------

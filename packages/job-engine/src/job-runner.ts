@@ -28,11 +28,14 @@ export class JobRunner {
   readonly #options: JobEngineOptions;
   readonly #jobs: Map<string, Job>;
   readonly #scheduler: Scheduler;
+  /** Told whenever a job has changed, been added or ended. */
+  readonly #changed: () => void;
   #places = 0;
 
-  constructor(options: JobEngineOptions, jobs: Map<string, Job>) {
+  constructor(options: JobEngineOptions, jobs: Map<string, Job>, changed: () => void) {
     this.#options = options;
     this.#jobs = jobs;
+    this.#changed = changed;
     this.#scheduler = new Scheduler({
       jobs,
       clock: options.clock,
@@ -64,6 +67,7 @@ export class JobRunner {
   added(job: Job): void {
     job.place = ++this.#places;
     this.#scheduler.wake();
+    this.#changed();
   }
 
   // --- in the job's turn to change -----------------------------------------------------------------------------------
@@ -109,6 +113,7 @@ export class JobRunner {
     job.stored = next;
     job.savedAt = now;
     this.#scheduler.wake();
+    this.#changed();
   }
 
   async checkDestination(file: StoredFile): Promise<void> {
@@ -171,6 +176,7 @@ export class JobRunner {
     job.ended = true;
     this.#jobs.delete(job.stored.jobId);
     this.#scheduler.wake();
+    this.#changed();
   }
 
   /** False when something could not be deleted. */
@@ -320,6 +326,7 @@ export class JobRunner {
   #progressed(job: Job, turn: Turn): void {
     const now = this.#options.clock.now();
     const moved = job.follow(turn, now);
+    if (moved) this.#changed();
     if (turn.cancelled) return;
     if (job.stored.state === 'connecting' && turn.transfer?.progress.phase !== 'connecting') {
       void this.#quietly(job, turn, async () => {

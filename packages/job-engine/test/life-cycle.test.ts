@@ -35,6 +35,32 @@ describe('life of a job', () => {
     await expect(f.engine.getJob(id)).rejects.toMatchObject({ hresult: 0x8020_0001 });
   });
 
+  it('tells a watcher of whatever changes in the list of jobs, and of nothing else', async () => {
+    let told = 0;
+    const tells = async (work: () => unknown): Promise<boolean> => {
+      const before = told;
+      await work();
+      await f.settle();
+      return told > before;
+    };
+    const unwatch = f.engine.watch?.(() => {
+      told++;
+    });
+    let id = '';
+    const steps: readonly (readonly [string, () => unknown])[] = [
+      ['created', async () => (id = await f.create('a'))],
+      ['moved', () => f.transfers.at('a').receive(40)],
+      ['moved on', () => f.transfers.at('a').receive(50)],
+      ['modified', () => f.engine.modifyJob(id, { description: 'x' })],
+      ['transferred', () => f.transfers.at('a').succeed()],
+      ['completed', () => f.engine.setJobState(id, 'complete')],
+    ];
+    for (const [step, work] of steps) expect([step, await tells(work)]).toEqual([step, true]);
+    expect(await tells(() => f.engine.listJobs())).toBe(false);
+    unwatch?.();
+    expect(await tells(() => f.create('b'))).toBe(false);
+  });
+
   it('transfers the files of a job one after the other, those added meanwhile included', async () => {
     const id = await f.create('a');
     await f.engine.addFile(id, 'http://origin.example/b', '/srv/b');

@@ -47,6 +47,7 @@ class Groups implements UrlGroups {
   readonly groups = new Map<string, UrlGroup>();
   readonly #o: UrlGroupsOptions;
   readonly #bindings = new Map<number, SslCertificateBinding>();
+  readonly #watchers = new Set<{ readonly changed: () => void }>();
   /** Changes run one after the other: opening a port and keeping a group are one step to everybody else. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -336,8 +337,17 @@ class Groups implements UrlGroups {
     if (![...this.groups.values()].some((group) => group.prefix.port === port)) await this.#o.ports.close(port);
   }
 
+  watch(changed: () => void): () => void {
+    const watcher = { changed };
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  /** Whatever changes, changes in here; a failure too may have changed something and taken it back. */
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work, work);
+    const done = this.#last.then(work, work).finally(() => {
+      for (const { changed } of this.#watchers) changed();
+    });
     this.#last = done.catch(() => {});
     return done;
   }

@@ -289,6 +289,26 @@ describe('serving', () => {
 });
 
 describe('publishing', () => {
+  it('tells a watcher of groups that come and go', async () => {
+    const { server, close } = await open();
+    const { groups } = server;
+    let told = 0;
+    const unwatch = groups.watch?.(() => {
+      told++;
+    });
+    const prefix = `http://+:${await freePort()}/`;
+    await groups.createUrlGroup(prefix);
+    expect(told).toBe(1);
+    await groups.getUrlGroup(prefix);
+    expect(told).toBe(1);
+    await groups.deleteUrlGroup(prefix);
+    expect(told).toBe(2);
+    unwatch?.();
+    await groups.createUrlGroup(prefix);
+    expect(told).toBe(2);
+    await close();
+  });
+
   it('refuses what lies outside the roots, also through links, and what is no file, with the right HRESULT', async () => {
     const { server, folder, close } = await open({ roots: [] });
     const inside = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-root-')));

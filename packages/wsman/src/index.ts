@@ -20,6 +20,8 @@ export {
 export { defaultWsmanLimits, type WsmanLimits } from './server/limits.ts';
 export { createWsmanServer, type WsmanServer } from './server/server.ts';
 export type {
+  PushMessage,
+  PushSink,
   WsmanEnvironment,
   WsmanHandler,
   WsmanIdentity,

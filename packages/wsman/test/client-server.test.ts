@@ -1,22 +1,14 @@
 import { bitsNamespace, type CimOperations, type CimValue, createDispatcher, createProxy } from '@carmine/cim';
-import { jobProviderSuite, MemoryJobs, MemoryUrlGroups, urlGroupProviderSuite } from '@carmine/compliance';
+import {
+  jobEventsSuite,
+  jobProviderSuite,
+  MemoryJobs,
+  MemoryUrlGroups,
+  urlGroupProviderSuite,
+} from '@carmine/compliance';
 import { CarmineError } from '@carmine/errors';
 import { describe, expect, it } from 'vitest';
-import { createWsmanOperations, type WsmanExchange, type WsmanServer } from '../src/index.ts';
-import { admin, testServer, user } from './support.ts';
-
-/** A client whose transport is the server core. */
-export function inMemoryClient(server: WsmanServer, token = admin, batchSize = 3) {
-  let next = 0;
-  const exchange: WsmanExchange = ({ body, contentType, signal }) =>
-    server.handle({ body, contentType, token, signal });
-  return createWsmanOperations({
-    exchange,
-    to: 'http://host.example:5985/wsman',
-    uuid: () => `10000000-0000-4000-8000-${(++next).toString(16).padStart(12, '0')}`,
-    batchSize,
-  });
-}
+import { admin, inMemoryClient, testServer, user } from './support.ts';
 
 jobProviderSuite('through WS-Management, in memory', async () => {
   const jobs = new MemoryJobs();
@@ -25,6 +17,17 @@ jobProviderSuite('through WS-Management, in memory', async () => {
     provider: createProxy(inMemoryClient(server)).jobs,
     remoteUrl: 'http://origin.example/file',
     localFile: (name) => `/inbox/${name}`,
+    close: async () => server.close(),
+  };
+});
+
+jobEventsSuite('through WS-Management, in memory', async () => {
+  const { server, clock } = testServer();
+  return {
+    provider: createProxy(inMemoryClient(server)).jobs,
+    remoteUrl: 'http://origin.example/file',
+    localFile: (name) => `/inbox/${name}`,
+    pass: () => clock.advance(2_000),
     close: async () => server.close(),
   };
 });

@@ -262,7 +262,7 @@ describe('unusual and malformed requests', () => {
     ['Get on all classes', { uri: `${wmi}/*` }, 'actionMismatch'],
     ['Create', { action: `${transfer}/Create`, body: job('') }, 'actionMismatch'],
     ['Delete of a job', { ...keyed, action: `${transfer}/Delete` }, 'actionMismatch'],
-    ['Subscribe', { action: 'http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe' }, 'actionNotSupported'],
+    ['Subscribe', { action: 'http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe' }, 'actionMismatch'],
     ['Renew of an enumeration', { action: `${enumeration}/Renew` }, 'actionNotSupported'],
     [
       'a fragment',

@@ -81,6 +81,7 @@ describe('the client and other servers', () => {
     let next = 0;
     const client = createWsmanOperations({
       to: 'http://h:5985/wsman',
+      now: () => 0,
       uuid: () => 'aaaaaaaa-0000-4000-8000-000000000000',
       exchange: async (request) => {
         asked.push(request);

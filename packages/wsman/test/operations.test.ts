@@ -15,6 +15,7 @@ function fakeDispatcher(operations: Partial<CimOperations>): CimDispatcher {
     getInstance: never,
     enumerateInstances: never,
     executeQuery: never,
+    subscribe: never,
     modifyInstance: never,
     deleteInstance: never,
     invokeMethod: never,

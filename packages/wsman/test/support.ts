@@ -8,7 +8,14 @@ import {
 import { MemoryJobs, MemoryUrlGroups } from '@carmine/compliance';
 import { type Token, wellKnownSids } from '@carmine/security';
 import { FakeClock } from '@carmine/testkit';
-import { createWsmanServer, requestLimits, type WsmanServer, type WsmanServerOptions } from '../src/index.ts';
+import {
+  createWsmanOperations,
+  createWsmanServer,
+  requestLimits,
+  type WsmanExchange,
+  type WsmanServer,
+  type WsmanServerOptions,
+} from '../src/index.ts';
 import { child, type XmlElement } from '../src/xml/element.ts';
 import { parseXml } from '../src/xml/parse.ts';
 
@@ -58,13 +65,14 @@ export function testServer(changes: Partial<WsmanServerOptions> = {}): TestServe
   const jobs = new MemoryJobs();
   const urlGroups = new MemoryUrlGroups();
   const providers = { jobs, jobExtensions: jobs, urlGroups, urlGroupExtensions: urlGroups };
-  const dispatcher = changes.dispatcher ?? createDispatcher({ providers });
   const clock = new FakeClock();
+  const dispatcher = changes.dispatcher ?? createDispatcher({ providers, events: clock });
   let next = 0;
   const server = createWsmanServer({
     dispatcher,
     environment: {
       now: () => clock.now(),
+      date: () => clock.now(),
       after: (delay, callback) => clock.after(delay, callback),
       uuid: () => `00000000-0000-4000-8000-${(++next).toString(16).padStart(12, '0')}`,
     },
@@ -99,6 +107,20 @@ export function readAnswer(response: { status: number; contentType: string | und
     action: child(header, addressing, 'Action')?.text,
     relatesTo: child(header, addressing, 'RelatesTo')?.text,
   };
+}
+
+/** A client whose transport is the server core. */
+export function inMemoryClient(server: WsmanServer, token = admin, batchSize = 3) {
+  let next = 0;
+  const exchange: WsmanExchange = ({ body, contentType, signal }) =>
+    server.handle({ body, contentType, token, signal });
+  return createWsmanOperations({
+    exchange,
+    to: 'http://host.example:5985/wsman',
+    now: () => 0,
+    uuid: () => `10000000-0000-4000-8000-${(++next).toString(16).padStart(12, '0')}`,
+    batchSize,
+  });
 }
 
 /** What can be different in a request of the winrm.cmd kind; null leaves a header out. */

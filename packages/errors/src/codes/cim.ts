@@ -19,5 +19,30 @@ export const cimCodes = {
     hresult: 0x8004100c,
   },
   'cim/read-only': { kind: 'fatal', text: 'property {name} is read-only', hresult: 0x80041023 },
+  'cim/not-event-class': {
+    kind: 'fatal',
+    text: 'events are queried from the __Instance…Event classes, not from {className}',
+    hresult: 0x80041059,
+  },
+  'cim/query-too-broad': {
+    kind: 'fatal',
+    text: "the event query must say which class it watches, as in TargetInstance ISA 'BitsClientJob'",
+    hresult: 0x80042001,
+  },
+  'cim/within-missing': {
+    kind: 'fatal',
+    text: 'the event query needs WITHIN and a number of seconds',
+    hresult: 0x80042002,
+  },
+  'cim/queue-overflow': {
+    kind: 'fatal',
+    text: 'more than {limit} events were waiting to be fetched: the subscription has ended',
+    hresult: 0x80041061,
+  },
+  'cim/too-many-subscriptions': {
+    kind: 'transient',
+    text: 'there are {limit} event subscriptions already',
+    hresult: 0x8004106c,
+  },
   'cim/key-changed': { kind: 'fatal', text: 'key property {name} cannot be changed', hresult: 0x80041023 },
 } as const;

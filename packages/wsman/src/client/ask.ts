@@ -7,6 +7,8 @@ interface Message {
   readonly action: string;
   readonly resourceUri: string;
   readonly selectors?: Iterable<readonly [string, CimValue]> | undefined;
+  /** e:Identifier of the subscription that the message is about. */
+  readonly identifier?: string | undefined;
   readonly body: string;
   readonly idempotent: boolean;
 }

@@ -31,6 +31,7 @@ import { XmlWriter } from '../xml/writer.ts';
 import type { Ask } from './ask.ts';
 import { enumerateItems } from './enumerate.ts';
 import { readResponse } from './read-response.ts';
+import { subscribeByPull } from './subscribe.ts';
 import type { IdentifyResult, WsmanOperations, WsmanOperationsOptions } from './types.ts';
 import { writeIdentifyRequest, writeRequest } from './write-request.ts';
 
@@ -42,9 +43,9 @@ export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOpe
 
   const ask: Ask = async (message, callOptions) => {
     const messageId = `uuid:${options.uuid().toUpperCase()}`;
-    const { action, resourceUri, selectors = [] } = message;
+    const { action, resourceUri, selectors = [], identifier } = message;
     const text = writeRequest(
-      { to: options.to, action, resourceUri, selectors, messageId, operationTimeout },
+      { to: options.to, action, resourceUri, selectors, identifier, messageId, operationTimeout },
       message.body,
     );
     return send(text, message.idempotent, messageId, callOptions);
@@ -103,6 +104,25 @@ export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOpe
       const projection = node.local === 'XmlFragment';
       yield decodeInstance(namespace, projection ? queried : instanceClassName(node), node, !projection);
     }
+  }
+
+  async function subscribe(
+    namespace: string,
+    query: string,
+    callOptions?: CallOptions,
+  ): Promise<AsyncIterable<CimInstance>> {
+    const filter = new XmlWriter().element('w:Filter', query, { Dialect: dialects.wql }).toString();
+    return await subscribeByPull(
+      {
+        ask,
+        now: options.now,
+        resourceUri: wmiUri(namespace, '*'),
+        filter,
+        batchSize,
+        decode: (node) => decodeInstance(namespace, instanceClassName(node), node, false),
+      },
+      callOptions,
+    );
   }
 
   async function modifyInstance(
@@ -170,7 +190,16 @@ export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOpe
     return { schema, uri: requireUri(resourceUri), preciseArrays: false };
   }
 
-  return { getInstance, enumerateInstances, executeQuery, modifyInstance, deleteInstance, invokeMethod, identify };
+  return {
+    getInstance,
+    enumerateInstances,
+    executeQuery,
+    subscribe,
+    modifyInstance,
+    deleteInstance,
+    invokeMethod,
+    identify,
+  };
 }
 
 /** The known element of that name, or one made up for the value, so that the server can say what is wrong with it. */

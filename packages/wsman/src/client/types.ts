@@ -26,6 +26,8 @@ export interface WsmanOperationsOptions {
   readonly to: string;
   /** A new random UUID, any case. */
   readonly uuid: () => string;
+  /** Milliseconds; only differences matter. */
+  readonly now: () => number;
   /** Classes whose types are known; those of BITS and Carmine unless given. Others come back as text. */
   readonly schema?: CimSchema | undefined;
   /** Milliseconds the server may take for one message; 60 000 unless given. */

@@ -11,6 +11,8 @@ export interface RequestHead {
   readonly resourceUri: string;
   readonly messageId: string;
   readonly selectors: Iterable<readonly [string, CimValue]>;
+  /** Reference parameter of a subscription manager. */
+  readonly identifier?: string | undefined;
   /** Milliseconds. */
   readonly operationTimeout: number;
 }
@@ -28,6 +30,7 @@ export function writeRequest(head: RequestHead, body: string): string {
   writer.element('a:MessageID', head.messageId);
   writer.empty('w:Locale', locale).empty('p:DataLocale', locale);
   writeSelectors(writer, head.selectors);
+  if (head.identifier !== undefined) writer.element('e:Identifier', head.identifier, { 'xmlns:e': namespaces.e });
   writer.element('w:OperationTimeout', formatDuration(head.operationTimeout)).end('s:Header');
   if (body === '') writer.empty('s:Body');
   else writer.start('s:Body').append(body).end('s:Body');

@@ -4,6 +4,7 @@ import type { WsmanEnvironment } from '../server/types.ts';
 /** The operating system's monotonic clock, timers and random identifiers. */
 export const systemWsmanEnvironment: WsmanEnvironment = {
   now: () => performance.now(),
+  date: () => Date.now(),
   uuid: randomUUID,
   after(delay, callback) {
     const timer = setTimeout(callback, delay);

@@ -67,6 +67,7 @@ export function createWsmanClient(options: WsmanClientOptions): WsmanClient {
     exchange: (request) => pool.exchange(request),
     to: `${origin}/wsman`,
     uuid: randomUUID,
+    now: () => performance.now(),
     schema: options.schema,
     operationTimeout: timeout,
     batchSize: options.batchSize,

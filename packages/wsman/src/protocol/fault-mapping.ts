@@ -2,7 +2,7 @@ import { CarmineError, type ErrorCode, errorFromHresult } from '@carmine/errors'
 import { carriedFault, type Fault, type FaultName } from './faults.ts';
 
 /** Where a failure happened: the same error is another fault in a selector than in a parameter. */
-export type FaultPlace = 'selectors' | 'representation' | 'parameters' | 'filter' | 'operation';
+export type FaultPlace = 'selectors' | 'representation' | 'parameters' | 'filter' | 'subscription' | 'operation';
 
 /** The fault that tells a peer of an error; anything unknown becomes w:InternalError with the error's HRESULT. */
 export function faultFromError(thrown: unknown, place: FaultPlace): Fault {
@@ -64,6 +64,8 @@ const byCode: CodeTable = {
   'cim/not-supported': 'actionMismatch',
   'cim/read-only': 'representationValues',
   'cim/key-changed': 'keysChanged',
+  'cim/too-many-subscriptions': 'quotaLimit',
+  'cim/queue-overflow': 'eventSourceUnable',
   'auth/access-denied': 'accessDenied',
   'auth/required': 'accessDenied',
   'auth/failed': 'accessDenied',
@@ -84,6 +86,15 @@ const byPlace: Record<FaultPlace, CodeTable> = {
     'cim/invalid-namespace': 'cannotProcessFilter',
     'cim/type-mismatch': 'cannotProcessFilter',
     'cim/not-supported': 'cannotProcessFilter',
+  },
+  subscription: {
+    'cim/invalid-query': 'cannotProcessEventFilter',
+    'cim/invalid-class': 'cannotProcessEventFilter',
+    'cim/type-mismatch': 'cannotProcessEventFilter',
+    'cim/not-supported': 'cannotProcessEventFilter',
+    'cim/not-event-class': 'cannotProcessEventFilter',
+    'cim/query-too-broad': 'cannotProcessEventFilter',
+    'cim/within-missing': 'cannotProcessEventFilter',
   },
   operation: {},
 };
@@ -108,6 +119,8 @@ const generalCode: Partial<Record<FaultName, ErrorCode>> = {
   resourceNotFound: 'cim/not-found',
   invalidResourceUri: 'cim/invalid-class',
   cannotProcessFilter: 'cim/invalid-query',
+  cannotProcessEventFilter: 'cim/invalid-query',
+  deliveryModeUnavailable: 'cim/not-supported',
   wqlNeedsAllClasses: 'cim/invalid-query',
   invalidParameter: 'cim/invalid-parameter',
   parameterName: 'cim/invalid-method-parameters',

@@ -34,6 +34,24 @@ export const actions = {
   unsubscribe: `${namespaces.e}/Unsubscribe`,
 } as const;
 
+/** DSP0226 section 10.2.9: values of e:Delivery/@Mode. */
+export const deliveryModes = {
+  push: `${namespaces.e}/DeliveryModes/Push`,
+  pushWithAck: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/PushWithAck',
+  events: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Events',
+  pull: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull',
+} as const;
+
+/** DSP0226 Table 1: what an event source sends, and how it is answered. */
+export const deliveryActions = {
+  event: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Event',
+  events: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Events',
+  heartbeat: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Heartbeat',
+  droppedEvents: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/DroppedEvents',
+  ack: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/Ack',
+  subscriptionEnd: `${namespaces.e}/SubscriptionEnd`,
+} as const;
+
 /** DSP0226 R14.2-2: the action of a fault follows from the namespace of its subcode. */
 export const faultActions = {
   s: `${namespaces.a}/fault`,

@@ -171,7 +171,7 @@ function requireContent(call: Call, local: string): XmlElement {
 }
 
 /** One when absent (DSP0226 R8.4-9); more than the service's maximum is no fault (R8.4-10). */
-function readMaxElements(element: XmlElement | undefined, call: Call): number {
+export function readMaxElements(element: XmlElement | undefined, call: Call): number {
   const text = trimmedText(element);
   if (text === undefined || text === '') return 1;
   if (!/^\+?\d{1,20}$/.test(text) || /^\+?0+$/.test(text)) throw faultError('schemaValidation');

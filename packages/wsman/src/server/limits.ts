@@ -14,6 +14,12 @@ export interface WsmanLimits {
   /** Enumerations of one user, and of all. */
   readonly maxEnumerationsPerUser: number;
   readonly maxEnumerations: number;
+  /** Subscriptions of one user, and of all. */
+  readonly maxSubscriptionsPerUser: number;
+  readonly maxSubscriptions: number;
+  /** Milliseconds that a subscription lasts unless renewed: when the client does not say, and at most. */
+  readonly subscriptionTime: number;
+  readonly maxSubscriptionTime: number;
 }
 
 export const defaultWsmanLimits: WsmanLimits = {
@@ -24,4 +30,8 @@ export const defaultWsmanLimits: WsmanLimits = {
   enumerationTimeout: 240_000,
   maxEnumerationsPerUser: 1_500,
   maxEnumerations: 5_000,
+  maxSubscriptionsPerUser: 100,
+  maxSubscriptions: 1_000,
+  subscriptionTime: 600_000,
+  maxSubscriptionTime: 86_400_000,
 };

@@ -16,6 +16,8 @@ export interface RequestHeaders {
   readonly maxEnvelopeSize: number | undefined;
   readonly preciseArrays: boolean;
   readonly fragment: boolean;
+  /** e:Identifier: which subscription the message is about. */
+  readonly identifier: string | undefined;
   /** Reference parameters of ReplyTo, which go into the header of the reply. */
   readonly replyParameters: readonly XmlElement[];
 }
@@ -65,6 +67,7 @@ export function readHeaders(headers: readonly XmlElement[], limits: WsmanLimits)
     maxEnvelopeSize: readMaxEnvelopeSize(found.get('w:MaxEnvelopeSize'), limits),
     preciseArrays: readOptions(found.get('w:OptionSet')),
     fragment: fragment !== undefined,
+    identifier: trimmedText(found.get('e:Identifier')),
     replyParameters: child(replyTo, namespaces.a, 'ReferenceParameters')?.children ?? [],
   };
 }

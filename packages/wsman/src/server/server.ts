@@ -6,6 +6,7 @@ import { faultFromError } from '../protocol/fault-mapping.ts';
 import { carriedFault, type Fault, faultError } from '../protocol/faults.ts';
 import { actions, namespaces } from '../protocol/names.ts';
 import { type ResponseHead, writeFault, writeResponse } from '../protocol/write-envelope.ts';
+import { child, trimmedText, type XmlElement } from '../xml/element.ts';
 import {
   charsetName,
   type DecodedText,
@@ -18,6 +19,9 @@ import { parseXml } from '../xml/parse.ts';
 import { writeElement } from '../xml/write-element.ts';
 import { enumerate, pull, release } from './enumeration.ts';
 import { EnumerationStore } from './enumeration-store.ts';
+import { Eventing } from './eventing/eventing.ts';
+import { pullEvents } from './eventing/pull-events.ts';
+import { getStatus, renew, subscribe, unsubscribe } from './eventing/subscribe.ts';
 import { writeIdentify } from './identify.ts';
 import { invoke, methodOf } from './invoke.ts';
 import { defaultWsmanLimits, type WsmanLimits } from './limits.ts';
@@ -42,9 +46,14 @@ export interface WsmanServer {
   /** What an unauthenticated Identify gets, where that is allowed: no version, no profiles ([MS-WSMV] 3.1.4.1.23). */
   identifyAnonymously(): WsmanResponse;
   readonly limits: WsmanLimits;
-  /** Drops enumerations that expired; the shell calls it now and then. */
+  /** Drops enumerations and subscriptions that expired; the shell calls it now and then. */
   sweep(): void;
-  /** Ends all enumerations. */
+  /**
+   * Ends all subscriptions, so that no Pull waits any longer; who gets them pushed is told if he wanted to be. Resolves when he has
+   * been. To be called when the service stops, beside closing its listeners.
+   */
+  endSubscriptions(): Promise<void>;
+  /** Ends all enumerations and subscriptions. */
   close(): void;
 }
 
@@ -58,6 +67,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
   const machine = options.machine ?? '';
   const defaultNamespace = options.defaultNamespace ?? bitsNamespace;
   const store = new EnumerationStore(limits, environment);
+  const eventing = new Eventing({ limits, environment, sink: options.push, onUndeliverable: options.onUndeliverable });
   const identified = encodings(writeIdentify(identity, options.securityProfiles ?? defaultProfiles));
   const anonymous = success(writeIdentify({ ...identity, version: anonymousVersion }, []), 'utf-8');
 
@@ -99,7 +109,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
     checkSoapAction(request.soapAction, headers.action);
     const target = findTarget(headers, dispatcher.schema, defaultNamespace);
     if (headers.fragment) throw faultError('fragmentLevelAccess');
-    const operation = selectOperation(headers, target);
+    const operation = selectOperation(headers, target, envelope.content);
     const head: Omit<ResponseHead, 'action'> = {
       messageId: newMessageId(),
       relatesTo,
@@ -126,7 +136,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
     return response;
   }
 
-  function selectOperation(headers: RequestHeaders, target: Target): Operation {
+  function selectOperation(headers: RequestHeaders, target: Target, content: XmlElement | undefined): Operation {
     switch (headers.action) {
       case actions.get:
         return get;
@@ -137,9 +147,21 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
       case actions.enumerate:
         return (call) => enumerate(call, store);
       case actions.pull:
-        return (call) => pull(call, store);
-      case actions.release:
-        return (call) => release(call, store);
+      case actions.release: {
+        const context = content === undefined ? undefined : contextOf(content);
+        const isPull = headers.action === actions.pull;
+        if (content !== undefined && context !== undefined && eventing.store.has(context) && isPull)
+          return (call) => pullEvents(call, eventing, content, context);
+        return isPull ? (call) => pull(call, store) : (call) => release(call, store);
+      }
+      case actions.subscribe:
+        return (call) => subscribe(call, eventing);
+      case actions.renew:
+        return (call) => renew(call, eventing);
+      case actions.status:
+        return (call) => getStatus(call, eventing);
+      case actions.unsubscribe:
+        return (call) => unsubscribe(call, eventing);
       case actions.create:
         // Instances are made by methods here. UNSPECIFIED: Windows might say 2150859010 instead.
         throw faultError('actionMismatch');
@@ -166,8 +188,15 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
     handle,
     identifyAnonymously: () => anonymous,
     limits,
-    sweep: () => store.sweep(),
-    close: () => store.close(),
+    sweep: () => {
+      store.sweep();
+      eventing.store.sweep();
+    },
+    endSubscriptions: () => eventing.end(),
+    close: () => {
+      store.close();
+      eventing.close();
+    },
   };
 }
 
@@ -178,6 +207,11 @@ function decode(bytes: Uint8Array, charset: string | undefined): DecodedText | u
     if (isCarmineError(error, 'wsman/malformed')) return undefined;
     throw error;
   }
+}
+
+/** What a Pull or Release is about: an enumeration or a subscription. */
+function contextOf(content: XmlElement): string | undefined {
+  return trimmedText(child(content, namespaces.n, 'EnumerationContext'));
 }
 
 /** Identify is told by its body; it needs no header at all (DSP0226 R11-1). */

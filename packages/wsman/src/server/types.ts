@@ -38,6 +38,24 @@ export interface WsmanEnvironment {
   uuid(): string;
   /** Calls back once after `delay` milliseconds; returns what cancels it. */
   after(delay: number, callback: () => void): () => void;
+  /** Milliseconds since 1970; without it subscriptions expire after durations only, not at dates. */
+  date?(): number;
+}
+
+/** One message to a receiver of events. */
+export interface PushMessage {
+  readonly url: string;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+/** How events get to where a subscriber wants them; the shell's. */
+export interface PushSink {
+  /** Whether anything may be sent to this URL: it is a client who names it. Asked at Subscribe and before each message. */
+  allows(url: string): boolean;
+  /** Sends once; rejects when there is no answer. Neither follows redirections nor shows credentials. */
+  send(message: PushMessage): Promise<WsmanResponse>;
 }
 
 /** What Identify tells. */
@@ -59,6 +77,10 @@ export interface WsmanServerOptions {
   readonly limits?: Partial<WsmanLimits> | undefined;
   /** Told of every caller who was refused before his request was looked at, so that the audit can have it. */
   readonly onDenied?: ((token: Token) => void) | undefined;
+  /** Push delivery of events; without it there is only Pull. */
+  readonly push?: PushSink | undefined;
+  /** Told of every subscription that ended because its events could not be delivered to `url`, for the audit. */
+  readonly onUndeliverable?: ((token: Token, url: string) => void) | undefined;
 }
 
 /** Where a request is addressed to, looked up in the schema. `cls` is undefined for all classes. */

@@ -138,6 +138,7 @@ function clientOf(exchange: WsmanExchange): WsmanOperations {
   return createWsmanOperations({
     exchange,
     to: 'http://host:5985/wsman',
+    now: () => 0,
     uuid: () => 'aaaaaaaa-0000-4000-8000-00000000000a',
     batchSize: 1,
   });
