@@ -2,10 +2,10 @@ import { bitsNamespace, type CimInstance, createDispatcher, isInstance, type Rol
 import { MemoryJobs } from '@carmine/compliance';
 import { FakeClock, settle } from '@carmine/testkit';
 import { describe, expect, it } from 'vitest';
-import { readFault } from '../src/client/read-fault.ts';
 import { createWsmanOperations, type WsmanServerOptions } from '../src/index.ts';
 import type { FaultName } from '../src/protocol/faults.ts';
-import { child, type XmlElement } from '../src/xml/element.ts';
+import { child } from '../src/xml/element.ts';
+import { about, delivery, e, faultOf, filter, modes, pull, query, subscribe, textOf, w } from './eventing-support.ts';
 import {
   type Answer,
   admin,
@@ -21,30 +21,6 @@ import {
   wql,
 } from './support.ts';
 
-const e = 'http://schemas.xmlsoap.org/ws/2004/08/eventing';
-const w = 'http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd';
-const modes = 'http://schemas.dmtf.org/wbem/wsman/1/wsman';
-const query = "SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA 'BitsClientJob'";
-const filter = `<w:Filter Dialect="${wql}">${query}</w:Filter>`;
-const delivery = (inner = '', mode = `${modes}/Pull`) => `<e:Delivery Mode="${mode}">${inner}</e:Delivery>`;
-const subscribe = (inner = delivery() + filter, more: RequestParts = {}): RequestParts => ({
-  action: `${e}/Subscribe`,
-  uri: `${wmi}/*`,
-  body: `<e:Subscribe xmlns:e="${e}">${inner}</e:Subscribe>`,
-  ...more,
-});
-const about = (name: string, id: string, inner = ''): RequestParts => ({
-  action: `${e}/${name}`,
-  uri: `${wmi}/*`,
-  headers: `<e:Identifier xmlns:e="${e}">${id}</e:Identifier>`,
-  body: `<e:${name} xmlns:e="${e}">${inner}</e:${name}>`,
-});
-const pull = (context: string, inner = '<n:MaxElements>10</n:MaxElements>', headers = ''): RequestParts => ({
-  action: `${enumeration}/Pull`,
-  uri: `${wmi}/*`,
-  headers,
-  body: `<n:Pull><n:EnumerationContext>${context}</n:EnumerationContext>${inner}</n:Pull>`,
-});
 const timeout = (text: string) => `<w:OperationTimeout>${text}</w:OperationTimeout>`;
 
 function machine(changes: Partial<WsmanServerOptions> = {}) {
@@ -72,18 +48,7 @@ function machine(changes: Partial<WsmanServerOptions> = {}) {
   };
 }
 
-function textOf(element: XmlElement | undefined, ...path: string[]): string {
-  let at = element;
-  for (const step of path) {
-    const [uri = '', local = ''] = step.split('|');
-    at = child(at, uri, local);
-  }
-  return at?.text ?? '';
-}
 const itemsOf = (answer: Answer) => child(answer.body, enumeration, 'Items')?.children ?? [];
-const faultOf = (answer: Answer): FaultName | 'none' =>
-  answer.body?.local === 'Fault' ? readFault(answer.body).name : 'none';
-
 describe('Subscribe', () => {
   it('answers with the manager, the time that is granted, and what to pull from', async () => {
     const { ask } = machine();

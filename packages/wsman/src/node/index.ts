@@ -8,3 +8,4 @@ export {
   type WsmanHttpServer,
   type WsmanHttpServerOptions,
 } from './http-server.ts';
+export { createNodePushSink, type NodePushSink, type NodePushSinkOptions } from './push-sink.ts';

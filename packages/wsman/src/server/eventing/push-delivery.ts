@@ -80,6 +80,7 @@ export class PushDelivery {
     const left = Math.min(subscription.expires - environment.now(), maxWait);
     const heartbeats = subscription.heartbeats ?? Number.POSITIVE_INFINITY;
     const events = await this.#collect(Math.min(left, heartbeats));
+    if (this.#cancelled.signal.aborted) throw new CarmineError('internal/aborted');
     if (events === 'cancel') return 'failed';
     if (events.length > 0) return this.#deliver(events);
     // The subscription may have been renewed while its end was waited for.
