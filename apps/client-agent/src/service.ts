@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { type AgentContext, type AgentService, openTickets } from '@carmine/agent/node';
-import { CarmineError } from '@carmine/errors';
+import { type AgentContext, type AgentService, openTickets, readTrust } from '@carmine/agent/node';
 import { createJobEngine } from '@carmine/job-engine';
 import { createNodeTransfers, system } from '@carmine/job-engine/node';
 import { openSqliteJobStore } from '@carmine/job-store/node';
@@ -37,21 +35,4 @@ export async function createClientService({ configuration, certificates, log }: 
       await store.close();
     },
   };
-}
-
-function readTrust(files: readonly string[]): Promise<string[]> {
-  return Promise.all(
-    files.map(async (file) => {
-      try {
-        // A store's file also holds the private key, which has no business among trusted certificates.
-        const text = await readFile(file, 'utf8');
-        const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g);
-        if (blocks === null) throw new Error('it has no certificate');
-        return blocks.join('\n');
-      } catch (cause) {
-        const { message } = cause as Error;
-        throw new CarmineError('configuration/unreadable', { context: { file, reason: message }, cause });
-      }
-    }),
-  );
 }

@@ -38,6 +38,19 @@ export const addressValue: ValueReader<ListenAddress> = {
   fromText: asIs,
 };
 
+/** `host:port`, or a network as `192.0.2.0/24`. */
+export const pushTargetValue: ValueReader<string> = {
+  read: (value) => {
+    if (typeof value !== 'string') return no('expected a text');
+    const isNetwork = /^(\d{1,3}(\.\d{1,3}){3}\/\d{1,2}|[0-9a-f:]*:[0-9a-f:.]*\/\d{1,3})$/i.test(value);
+    const address = parseAddress(value);
+    return isNetwork || (address !== undefined && address.port > 0)
+      ? ok(value)
+      : no('expected "host:port" or a network such as "192.0.2.0/24"');
+  },
+  fromText: asIs,
+};
+
 export function integerValue(low: number, high: number): ValueReader<number> {
   return {
     read: (value) => {

@@ -10,6 +10,7 @@ import {
   oneOf,
   pathValue,
   principalValue,
+  pushTargetValue,
   textValue,
   type ValueReader,
 } from './configuration-schema.ts';
@@ -37,6 +38,8 @@ export interface AgentConfiguration {
     readonly https: ListenAddress | undefined;
     readonly auth: readonly ManagementScheme[];
     readonly channelBinding: ChannelBindingPolicy;
+    /** Where events may be pushed to: `host:port`, or networks. Empty: nowhere. */
+    readonly pushTo: readonly string[];
     readonly tls:
       | { readonly cert: string; readonly key: string /** For client certificates. */; readonly clientCa?: string }
       | undefined;
@@ -85,6 +88,7 @@ const schema = {
   'management.dcom_exporter': addressValue,
   'management.auth': listOf(oneOf(managementSchemes)),
   'management.channel_binding': oneOf(channelBindingPolicies),
+  'management.push_to': listOf(pushTargetValue),
   'management.tls.cert': pathValue,
   'management.tls.key': pathValue,
   'management.tls.client_ca': pathValue,
@@ -191,6 +195,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       https,
       auth,
       channelBinding: read('management.channel_binding') ?? 'required',
+      pushTo: read('management.push_to') ?? [],
       tls:
         cert === undefined || key === undefined
           ? undefined

@@ -228,6 +228,35 @@ describe('startAgent', () => {
     lockState(stateDir).release();
   });
 
+  it('tells of changes, and does not wait for who waits for them when it stops', async () => {
+    const listeners = new Set<() => void>();
+    let description = '';
+    const jobs = only<JobProvider>({
+      async *listJobs() {
+        yield { ...job, description };
+      },
+      watch(changed) {
+        listeners.add(changed);
+        return () => void listeners.delete(changed);
+      },
+    });
+    const { agent, stateDir } = await start({ service: fakeService({ providers: { jobs } }).service });
+    addAccounts(stateDir);
+    const machine = client(`wsman://${agent.ready.wsman.http}`, 'admin', 'correct horse');
+    const changes = (await machine.jobs.watchJob(job.jobId))[Symbol.asyncIterator]();
+    const first = changes.next();
+    description = 'changed';
+    for (const changed of listeners) changed();
+    expect(await first).toMatchObject({ done: false, value: { jobId: job.jobId, description: 'changed' } });
+    const waiting = changes.next();
+    const began = performance.now();
+    await Promise.all([expect(waiting).rejects.toThrow(), agent.stop()]);
+    // Running calls have ten seconds to end; this one is told to.
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(listeners.size).toBe(0);
+    expect(audited(stateDir).map(({ action, outcome }) => [action, outcome])).toContainEqual(['Subscribe', 'allowed']);
+  });
+
   it('counts calls', async () => {
     const source = { collect: () => new Map([['carmine_jobs', 1]]) };
     const { agent, stateDir } = await start({

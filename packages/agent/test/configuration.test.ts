@@ -72,6 +72,11 @@ describe('every key', () => {
     ],
     ['management.channel_binding = "relaxed"', (c) => c.management.channelBinding, 'relaxed'],
     [
+      'management.push_to = ["sink.example:443", "[::1]:80", "192.0.2.0/24", "2001:db8::/32"]',
+      (c) => c.management.pushTo,
+      ['sink.example:443', '[::1]:80', '192.0.2.0/24', '2001:db8::/32'],
+    ],
+    [
       '[management.roles]\nHelpdesk = "reader"\n"Ops on call" = "operator"\n"web.example" = "publisher"',
       (c) => [...c.management.roles],
       [
@@ -114,6 +119,7 @@ describe('every key', () => {
         https: undefined,
         auth: ['ntlm'],
         channelBinding: 'required',
+        pushTo: [],
         tls: undefined,
         certificates: new Map(),
         roles: new Map(),
@@ -170,6 +176,13 @@ describe('every key', () => {
       'in the list: expected one of "kerberos", "ntlm", "basic", "certificate"',
     ],
     ['management.channel_binding = "off"', 'management.channel_binding', 'expected one of "required", "relaxed"'],
+    ...['sink.example', 'http://sink.example:80', 'sink.example:0', '10.0.0.0', '10.0.0/8'].map(
+      (entry): [string, string, string] => [
+        `management.push_to = ["${entry}"]`,
+        'management.push_to',
+        'in the list: expected "host:port" or a network such as "192.0.2.0/24"',
+      ],
+    ),
     ['management.tls.cert = "c.pem"', 'management.tls.cert', 'expected an absolute path'],
     ['management.tls.key = true', 'management.tls.key', 'expected an absolute path'],
     ['server.bind = [""]', 'server.bind', 'in the list: expected a text'],

@@ -3,6 +3,7 @@ import { type AccountLookup, type AttemptGate, createAttemptLimiter, type Kerber
 import { openAccountDatabase } from '@carmine/auth/node';
 import { type AuditEvent, createDispatcher, type Providers } from '@carmine/cim';
 import type { Token } from '@carmine/security';
+import { systemWsmanEnvironment } from '@carmine/wsman/node';
 import {
   type AgentConfiguration,
   type AgentRole,
@@ -136,6 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       },
       audit: record,
       rolesOf: createRoleSource(configuration.management.roles, accounts, log),
+      events: { now: Date.now, after: systemWsmanEnvironment.after },
     });
     const onDenied = (token: Token) =>
       record({ token, action: 'Any', object: '', outcome: 'denied', result: 0x8004_1003 });
@@ -149,6 +151,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       log,
       version: options.version,
       onDenied,
+      pushTrust: configuration.client.trust,
+      onUndeliverable: (token, url) =>
+        record({ token, action: 'DeliverEvents', object: new URL(url).host, outcome: 'failed', result: 0x8007_2efd }),
     });
     undo.push(() => management.close());
     const sources = service.metrics === undefined ? [calls] : [calls, service.metrics];

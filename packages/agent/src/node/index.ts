@@ -22,3 +22,4 @@ export { type PasswordSource, readPassword } from './password.ts';
 export { createRoleSource } from './role-source.ts';
 export { lockState, type StateLock } from './state-lock.ts';
 export { openTickets } from './tickets.ts';
+export { readTrust } from './trust-files.ts';

@@ -12,13 +12,20 @@ import type { CimDispatcher } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
 import type { Token } from '@carmine/security';
 import { createWsmanServer, type WsmanServer } from '@carmine/wsman';
-import { createWsmanHttpServer, systemWsmanEnvironment, type WsmanHttpServer } from '@carmine/wsman/node';
+import {
+  createNodePushSink,
+  createWsmanHttpServer,
+  type NodePushSink,
+  systemWsmanEnvironment,
+  type WsmanHttpServer,
+} from '@carmine/wsman/node';
 import { formatAddress, type ListenAddress } from '../address.ts';
 import type { AgentConfiguration } from '../configuration.ts';
 import { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
 import { type CertificateLogon, openCertificateLogon } from './certificate-logon.ts';
 import { listenFailure } from './listen-failure.ts';
 import type { Log } from './log.ts';
+import { readTrust } from './trust-files.ts';
 
 /** The management listeners of an agent. */
 export interface Management {
@@ -40,6 +47,10 @@ export interface ManagementOptions {
   readonly onAuthentication: AuthenticationObserver;
   /** Told of callers who authenticated and may not manage. */
   readonly onDenied: (token: Token) => void;
+  /** Files of authorities that receivers of events over https are verified with; those of the system when there are none. */
+  readonly pushTrust: readonly string[];
+  /** Told of subscriptions that ended because their events could not be delivered. */
+  readonly onUndeliverable: (token: Token, url: string) => void;
 }
 
 /** Opens WS-Management over http (sealed messages only) and https, as configured. */
@@ -47,6 +58,8 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   const { configuration, log } = options;
   const servers: WsmanHttpServer[] = [];
   const cores: WsmanServer[] = [];
+  // One for both listeners: who gets events is no matter of the port that he subscribed at.
+  const push = await openPushSink(options);
   const open = async (address: ListenAddress | undefined, tls: Tls | undefined) => {
     if (address === undefined) return null;
     const secure = tls !== undefined;
@@ -60,6 +73,8 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
       machine: hostname(),
       securityProfiles: profiles(schemes, tls),
       onDenied: options.onDenied,
+      push,
+      onUndeliverable: options.onUndeliverable,
     });
     cores.push(core);
     const server = createWsmanHttpServer({
@@ -93,8 +108,12 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     }
   };
   const close = async () => {
-    await Promise.all(servers.map((server) => server.close()));
+    const closed = Promise.all(servers.map((server) => server.close()));
+    // A Pull that waits for events would hold up the rest.
+    await Promise.all(cores.map((core) => core.endSubscriptions()));
+    await closed;
     for (const core of cores) core.close();
+    push?.close();
   };
   try {
     const http = await open(configuration.http, undefined);
@@ -104,6 +123,12 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     await close();
     throw error;
   }
+}
+
+async function openPushSink({ configuration, pushTrust }: ManagementOptions): Promise<NodePushSink | undefined> {
+  if (configuration.pushTo.length === 0) return undefined;
+  const trust = pushTrust.length === 0 ? undefined : await readTrust(pushTrust);
+  return createNodePushSink({ allow: configuration.pushTo, trust });
 }
 
 /** NetBIOS names have 15 characters; NTLM shows it to clients. */
