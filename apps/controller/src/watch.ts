@@ -1,3 +1,4 @@
+import { JobWatch } from '@carmine/controller';
 import { type JobSnapshot, sizeUnknown } from '@carmine/core';
 import { isCarmineError } from '@carmine/errors';
 import type { Machine } from './connect.ts';
@@ -20,11 +21,13 @@ export async function watchJobs(call: Call, machine: Machine, jobId: string | un
 
 async function watchOne(call: Call, { jobs }: Machine, jobId: string, interval: number, end: number): Promise<number> {
   const display = new ProgressDisplay(stderrSink());
+  const watch = new JobWatch({ jobs, jobId, sleep, pollInterval: interval, signal: call.signal });
   try {
+    let told: JobSnapshot | undefined;
     for (;;) {
       let job: JobSnapshot;
       try {
-        job = await jobs.getJob(jobId, call);
+        job = told ?? (await jobs.getJob(jobId, call));
       } catch (error) {
         if (!isCarmineError(error, 'job/not-found')) throw error;
         for await (const ended of jobs.listEndedJobs(call)) {
@@ -47,10 +50,12 @@ async function watchOne(call: Call, { jobs }: Machine, jobId: string, interval: 
         if (call.output.format !== 'ndjson') call.output.result(job.state, jobDocument(job));
         return job.state === 'transferred' ? exitCodes.done : exitCodes.transfer;
       }
-      if (performance.now() >= end) return exitCodes.timedOut;
-      await sleep(interval, call.signal);
+      const left = end - performance.now();
+      if (left <= 0) return exitCodes.timedOut;
+      told = await watch.next(left);
     }
   } finally {
+    await watch.close();
     display.end();
   }
 }

@@ -178,7 +178,7 @@ function jobProxy(caller: Caller): MachineProxy['jobs'] {
     async watchJob(jobId, options) {
       // The id goes into a query: nothing but an id may.
       if (!/^\{[0-9A-Fa-f-]{36}\}$/.test(jobId)) throw noJob(jobId);
-      const query = `SELECT * FROM __InstanceOperationEvent WITHIN 1 WHERE TargetInstance ISA 'BitsClientJob' AND TargetInstance.JobId = '${jobId}'`;
+      const query = `SELECT * FROM __InstanceOperationEvent WITHIN 0.5 WHERE TargetInstance ISA 'BitsClientJob' AND TargetInstance.JobId = '${jobId}'`;
       return jobChanges(await cim.subscribe(bitsNamespace, query, options));
     },
     async *listEndedJobs(options) {

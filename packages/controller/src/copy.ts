@@ -11,6 +11,7 @@ import {
 import { CarmineError, errorFromHresult, formatHresult, isCarmineError } from '@carmine/errors';
 import { Cleanup } from './cleanup.ts';
 import type { CopyOptions, CopyPhase, CopyProgress, CopyResult } from './copy-types.ts';
+import { JobWatch } from './job-watch.ts';
 
 /**
  * Copies one file from a server agent to a client agent: publishes it, creates a job for it, watches the job, verifies
@@ -199,21 +200,36 @@ class Copy {
     }
   }
 
-  /** Looks at the job until it is transferred. */
+  /** Follows the job until it is transferred: told of changes where the client tells, else looking from time to time. */
   async #watch(jobId: string): Promise<JobSnapshot> {
-    const { environment, signal, pollInterval = 500 } = this.#o;
+    const { destination, environment, signal, pollInterval = 500 } = this.#o;
     this.#watchedSince = environment.now();
-    for (;;) {
-      const job = await this.#look(jobId);
-      if (job !== undefined) {
-        this.#advance(job);
-        if (job.state === 'transferred') return job;
-        if (job.state === 'error') throw await this.#jobFailure(jobId);
-        await this.#reportState(job);
+    const sleep = (milliseconds: number, until?: AbortSignal) => environment.sleep(milliseconds, until);
+    const watch = new JobWatch({ jobs: destination.jobs, jobId, sleep, pollInterval, signal });
+    try {
+      let told: JobSnapshot | undefined;
+      for (;;) {
+        const job = told ?? (await this.#look(jobId));
+        if (job !== undefined) {
+          this.#advance(job);
+          if (job.state === 'transferred') return job;
+          if (job.state === 'error') throw await this.#jobFailure(jobId);
+          await this.#reportState(job);
+        }
+        this.#checkTimeout(jobId);
+        told = await watch.next(this.#longestWait(job));
       }
-      this.#checkTimeout(jobId);
-      await environment.sleep(pollInterval, signal);
+    } finally {
+      await watch.close();
     }
+  }
+
+  /** While the job waits itself, people want to see how long it still does. */
+  #longestWait(job: JobSnapshot | undefined): number {
+    const { environment, timeout } = this.#o;
+    const left =
+      timeout === undefined ? Number.POSITIVE_INFINITY : this.#watchedSince + timeout * 1000 - environment.now();
+    return Math.max(1, Math.min(left, job?.state === 'transientError' ? waitingInterval : Number.POSITIVE_INFINITY));
   }
 
   #checkTimeout(jobId: string): void {
@@ -448,3 +464,5 @@ function hex(bytes: Uint8Array): string {
 
 /** SDDL's word for them. */
 const authenticatedUsers = 'AU';
+/** Milliseconds. */
+const waitingInterval = 5_000;

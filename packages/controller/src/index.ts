@@ -9,3 +9,4 @@ export type {
   CopySource,
   FetchAs,
 } from './copy-types.ts';
+export { JobWatch, type JobWatchOptions } from './job-watch.ts';

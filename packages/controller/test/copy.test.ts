@@ -6,6 +6,35 @@ import { digest, happyLooks, type Look, prefix, World } from './support.ts';
 const polls = (world: World) => world.calls.filter((call) => call === 'destination.getJob').length;
 
 describe('a copy that goes well', () => {
+  it('looks at the job only where it must when the client tells of changes', async () => {
+    const world = new World();
+    const base = await world.jobs.createJob({
+      displayName: 'x',
+      remoteUrl: 'http://o/',
+      localFile: '/x',
+      suspend: true,
+    });
+    const job = await world.jobs.getJob(base);
+    await world.jobs.setJobState(base, 'cancel');
+    const told = [10n, 60n, 100n].map((bytesTransferred) => ({
+      ...job,
+      state: 'transferring' as const,
+      bytesTransferred,
+      bytesTotal: 100n,
+    }));
+    world.jobs.changes = [...told, { ...job, state: 'transferred', bytesTransferred: 100n, bytesTotal: 100n }];
+    world.jobs.looks = [
+      { state: 'queued' },
+      { state: 'connecting' },
+      { state: 'transferred', transferred: 100n, total: 100n },
+    ];
+    await world.copy();
+    expect(world.calls.filter((call) => call === 'destination.getJob')).toHaveLength(3);
+    expect(world.progress.map(({ bytesTransferred }) => bytesTransferred)).toEqual(
+      expect.arrayContaining([10n, 60n, 100n]),
+    );
+  });
+
   it('makes the calls of the remote management samples in their order', async () => {
     const world = new World();
     const result = await world.copy({ priority: 'foreground' });
@@ -26,6 +55,8 @@ describe('a copy that goes well', () => {
       'destination.modifyJob',
       'destination.modifyFileDetails',
       'destination.setJobState resume',
+      // does the client tell of changes?
+      'destination.watchJob',
       // 13: Get, until State = 6
       ...happyLooks.map(() => 'destination.getJob'),
       // digests of both ends
@@ -403,7 +434,7 @@ describe('machines that cannot be reached', () => {
   it('a completion whose answer was lost is one all the same', async () => {
     const world = new World();
     world.fault = {
-      at: 11 + happyLooks.length + 3,
+      at: 12 + happyLooks.length + 3,
       when: 'after',
       error: new CarmineError('wsman/timed-out', { context: { milliseconds: 60_000 } }),
     };

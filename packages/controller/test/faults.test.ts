@@ -49,7 +49,7 @@ const fatal = () => new CarmineError('cim/failed', { context: { reason: 'made up
 const transient = () => new CarmineError('wsman/unreachable', { context: { target: 'it', reason: 'made up' } });
 
 it('there are as many calls as expected', () => {
-  expect(steps).toHaveLength(12 + looks.length + 1 + 3 + 3);
+  expect(steps).toHaveLength(12 + 1 + looks.length + 1 + 3 + 3);
 });
 
 describe('a fatal failure', () => {
@@ -58,9 +58,9 @@ describe('a fatal failure', () => {
     if (isCleaningUp(at)) {
       expect(error).toBeUndefined();
       expect(told).toContain(call === 'source.deleteUrl' ? 'the URL ' : 'the URL group');
-    } else if (at === 15) {
-      // Only the reason for the wait is not known.
-      expect(call).toBe('destination.getFileDetails');
+    } else if (at === 13 || at === 16) {
+      // It only looks more often, or does not know the reason for the wait.
+      expect(call).toBe(at === 13 ? 'destination.watchJob' : 'destination.getFileDetails');
       expect(error).toBeUndefined();
     } else {
       expect(error).toMatchObject({ code: 'cim/failed' });

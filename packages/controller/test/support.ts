@@ -35,7 +35,19 @@ class ScriptedJobs extends MemoryJobs {
   looks: Look[] = [...happyLooks];
   sha256: string | null = digest;
   report: JobErrorReport | undefined;
+  /** What is told of a job to whoever watches it; undefined: nobody can. */
+  changes: readonly JobSnapshot[] | undefined;
   wait: Pick<JobFileDetails, 'waitReason' | 'nextAttempt'> = { waitReason: '', nextAttempt: 0n };
+
+  /** What the script says happens when somebody looks: there is nothing else to tell of. */
+  override async watchJob(): Promise<AsyncIterable<JobSnapshot>> {
+    const { changes } = this;
+    if (changes !== undefined)
+      return (async function* () {
+        yield* changes;
+      })();
+    throw new CarmineError('cim/not-supported', { context: { operation: 'Subscribe', className: 'BitsClientJob' } });
+  }
 
   override async getJob(jobId: string): Promise<JobSnapshot> {
     const job = await super.getJob(jobId);

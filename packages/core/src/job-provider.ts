@@ -49,7 +49,7 @@ export interface JobProvider {
    */
   watch?(changed: () => void): () => void;
   /**
-   * The job each time that it has changed, at most about once a second; ends when it is no longer listed. Fails, or ends
+   * The job each time that it has changed, at most about twice a second; ends when it is no longer listed. Fails, or ends
    * early, where the machine does not tell: then look from time to time. What it tells may be late; `getJob` has the last word.
    */
   watchJob?(jobId: string, options?: CallOptions): Promise<AsyncIterable<JobSnapshot>>;

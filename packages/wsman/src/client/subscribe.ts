@@ -57,7 +57,7 @@ class PulledEvents<T> implements AsyncIterableIterator<T> {
   readonly #granted: Granted;
   readonly #ended = new AbortController();
   readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.#end();
+  readonly #onAbort = (): void => void this.#end();
   #items: readonly XmlElement[] = [];
   #taken = 0;
 
@@ -66,7 +66,7 @@ class PulledEvents<T> implements AsyncIterableIterator<T> {
     this.#granted = granted;
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal?.aborted === true) this.#end();
+    if (signal?.aborted === true) void this.#end();
   }
 
   async next(): Promise<IteratorResult<T>> {
@@ -85,13 +85,14 @@ class PulledEvents<T> implements AsyncIterableIterator<T> {
     } catch (error) {
       if (this.#ended.signal.aborted) return done;
       // It may be over at the other end or not; trying costs little.
-      this.#end();
+      void this.#end();
       throw error;
     }
   }
 
   async return(): Promise<IteratorResult<T>> {
-    this.#end();
+    // Whoever is about to close the connection can wait until the machine has heard of it.
+    await this.#end();
     return done;
   }
 
@@ -146,7 +147,8 @@ class PulledEvents<T> implements AsyncIterableIterator<T> {
     );
   }
 
-  #end(): void {
+  /** Resolves when the machine has been told or could not be: it expires by itself then. */
+  async #end(): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#ended.abort(new CarmineError('internal/aborted'));
@@ -154,8 +156,7 @@ class PulledEvents<T> implements AsyncIterableIterator<T> {
     const { resourceUri, identifier } = this.#granted;
     const body = new XmlWriter().empty('e:Unsubscribe', { 'xmlns:e': namespaces.e }).toString();
     const message = { action: actions.unsubscribe, resourceUri, identifier, body, idempotent: true };
-    // Whether the machine hears of it does not matter here: it expires by itself.
-    this.#subscription.ask(message, undefined).catch(() => {});
+    await this.#subscription.ask(message, undefined).catch(() => {});
   }
 }
 
