@@ -19,6 +19,7 @@ NS = {
     "a": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
     "w": "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",
     "n": "http://schemas.xmlsoap.org/ws/2004/09/enumeration",
+    "e": "http://schemas.xmlsoap.org/ws/2004/08/eventing",
     "f": "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault",
     "wsmid": "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd",
 }
@@ -39,7 +40,7 @@ class Machine:
         options = {"transport": "ntlm", "message_encryption": "always", **options}
         self.protocol = Protocol(endpoint=url, username=user, password=password, **options)
 
-    def send(self, uri, action, body, selectors=None):
+    def send(self, uri, action, body, selectors=None, headers=""):
         """Returns the element inside s:Body; raises Fault."""
         chosen = "".join(
             f'<w:Selector Name="{name}">{escape(value)}</w:Selector>' for name, value in (selectors or {}).items()
@@ -52,7 +53,7 @@ class Machine:
             f'<w:MaxEnvelopeSize s:mustUnderstand="true">153600</w:MaxEnvelopeSize>'
             f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:OperationTimeout>PT60.000S</w:OperationTimeout>"
             f'{"<w:SelectorSet>" + chosen + "</w:SelectorSet>" if chosen else ""}'
-            f"</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+            f"{headers}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
         )
         try:
             answer = self.protocol.transport.send_message(envelope)
@@ -101,6 +102,22 @@ class Machine:
         answer = self.send(uri, NS["n"] + "/Enumerate", "<n:Enumerate/>")
         context = answer.findtext("n:EnumerationContext", namespaces=NS)
         self.send(uri, NS["n"] + "/Release", f"<n:Release><n:EnumerationContext>{context}</n:EnumerationContext></n:Release>")
+
+    def subscribe(self, uri, wql):
+        """Pull delivery. Returns the header that names the subscription, and the context to pull from."""
+        dialect = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+        body = (
+            f'<e:Subscribe xmlns:e="{NS["e"]}"><e:Delivery Mode="http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull"/>'
+            f'<e:Expires>PT60.000S</e:Expires><w:Filter Dialect="{dialect}">{escape(wql)}</w:Filter></e:Subscribe>'
+        )
+        answer = self.send(uri, NS["e"] + "/Subscribe", body)
+        identifier = answer.findtext("e:SubscriptionManager/a:ReferenceParameters/e:Identifier", namespaces=NS)
+        header = f'<e:Identifier xmlns:e="{NS["e"]}">{identifier}</e:Identifier>'
+        return header, answer.findtext("n:EnumerationContext", namespaces=NS)
+
+    def pull_event(self, uri, header, context):
+        body = f"<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext><n:MaxElements>10</n:MaxElements></n:Pull>"
+        return list(self.send(uri, NS["n"] + "/Pull", body, headers=header).find("n:Items", NS))
 
     def identify(self):
         envelope = (
@@ -240,6 +257,35 @@ def put_priority():
     returns(client, JOB, "GetError", [("LanguageId", 1033)], state["job"], wanted=0x8020000F)
 
 
+def events():
+    uri = BASE + "*"
+    query = "SELECT * FROM __InstanceModificationEvent WITHIN 1 WHERE TargetInstance ISA 'BitsClientJob'"
+    header, context = client.subscribe(uri, query)
+    client.put(JOB, state["job"], {"Description": "watched & <seen>"})
+    [event] = client.pull_event(uri, header, context)
+    expect(event.tag.split("}")[1], "__InstanceModificationEvent")
+    instances = {child.tag.split("}")[1]: child for child in event}
+    described = {
+        name: {item.tag.split("}")[1]: item.text for item in instances[name]}.get("Description")
+        for name in ("PreviousInstance", "TargetInstance")
+    }
+    expect(described["TargetInstance"], "watched & <seen>")
+    if described["PreviousInstance"] == described["TargetInstance"]:
+        raise AssertionError("the previous instance is not as it was before")
+    eventing = NS["e"]
+    renewed = client.send(
+        uri, eventing + "/Renew", f'<e:Renew xmlns:e="{eventing}"><e:Expires>PT30S</e:Expires></e:Renew>', headers=header
+    )
+    expect(renewed.findtext("e:Expires", namespaces=NS), "PT30.000S")
+    client.send(uri, eventing + "/Unsubscribe", f'<e:Unsubscribe xmlns:e="{eventing}"/>', headers=header)
+    try:
+        client.pull_event(uri, header, context)
+    except Fault as fault:
+        expect(fault.code, 2150858779)
+    else:
+        raise AssertionError("the subscription is still there")
+
+
 def transfer():
     returns(client, JOB, "SetJobState", [("JobState", 2)], state["job"])
     end = time.monotonic() + 60
@@ -352,6 +398,7 @@ check("CreateJob", create_job)
 check("AddFile, SetCredentials, RemoveCredentials, SetProxySettings", set_up_job)
 check("SetClientCertificateByName, …ById, RemoveClientCertificate", certificates)
 check("Put of a priority, Get, GetError", put_priority)
+check("Subscribe, Pull of an event, Renew, Unsubscribe", events)
 check("SetJobState: resume, watch, complete; two files byte for byte", transfer)
 check("a completed job is gone", gone)
 check("GetError of a job in error", job_error)

@@ -1,6 +1,6 @@
-import { parseWql } from '@carmine/cim';
+import { parseEventWql, parseWql } from '@carmine/cim';
 import { isCarmineError } from '@carmine/errors';
-import { bytesOf, type FuzzTarget, textOf } from '../target.ts';
+import { bytesOf, type FuzzSeed, type FuzzTarget, textOf } from '../target.ts';
 
 const queries = [
   'SELECT * FROM BitsClientJob',
@@ -9,17 +9,15 @@ const queries = [
   `select * from A where ${'not ('.repeat(20)}x isa "y"${')'.repeat(20)}`,
 ];
 
+const eventQueries = [
+  "SELECT * FROM __InstanceModificationEvent WITHIN 2 WHERE TargetInstance ISA 'BitsClientJob' AND TargetInstance.State <> PreviousInstance.State",
+  "select TargetInstance, TIME_CREATED from __InstanceOperationEvent within 0.5 where not (TargetInstance isa 'A' or 1 < TargetInstance.B)",
+];
+
 /** WQL; its errors are all `cim/invalid-query`. */
 export function wqlTarget(): FuzzTarget {
   return {
-    seeds: queries.map((query) => ({
-      name: 'wql',
-      input: bytesOf(query),
-      feed(input) {
-        parseWql(textOf(input));
-        return undefined;
-      },
-    })),
+    seeds: [...seedsOf('wql', queries, parseWql), ...seedsOf('wql of events', eventQueries, parseEventWql)],
     dictionary: [
       'SELECT',
       ' FROM ',
@@ -34,6 +32,9 @@ export function wqlTarget(): FuzzTarget {
       '\\',
       'NULL',
       ' IS ',
+      ' WITHIN ',
+      ' GROUP ',
+      'TargetInstance.',
       ' ',
       '<=',
     ],
@@ -41,4 +42,15 @@ export function wqlTarget(): FuzzTarget {
     maximum: 20_000,
     documented: (error) => isCarmineError(error, 'cim/invalid-query'),
   };
+}
+
+function seedsOf(name: string, texts: readonly string[], parse: (text: string) => unknown): FuzzSeed[] {
+  return texts.map((text) => ({
+    name,
+    input: bytesOf(text),
+    feed(input) {
+      parse(textOf(input));
+      return undefined;
+    },
+  }));
 }
