@@ -10,12 +10,17 @@ export interface ContentType {
 /** Reads a Content-Type (RFC 9110 section 8.3.1); an absent one counts as SOAP without a charset. */
 export function parseContentType(text: string | undefined): ContentType {
   if (text === undefined) return { mediaType: 'application/soap+xml', ...noParameters };
-  // Connections say the same again and again, and nearly all of them the same as the others.
-  if (last?.text !== text) last = { text, value: parse(text) };
-  return last.value;
+  const known = recent.get(text);
+  if (known !== undefined) return known;
+  const value = parse(text);
+  if (recent.size === maxRecent) recent.clear();
+  recent.set(text, value);
+  return value;
 }
 
-let last: { readonly text: string; readonly value: ContentType } | undefined;
+/** Connections say the same again and again, and nearly all of them the same as the others. */
+const recent = new Map<string, ContentType>();
+const maxRecent = 32;
 
 function parse(text: string): ContentType {
   const semicolon = text.indexOf(';');
