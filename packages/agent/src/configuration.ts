@@ -183,7 +183,8 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   const principal = read('kerberos.principal');
   if (principal !== undefined && keytab === undefined)
     refuse('kerberos.principal', 'needs its key in a [kerberos] keytab');
-  const auth = read('management.auth') ?? (keytab === undefined ? ['ntlm'] : ['kerberos', 'ntlm']);
+  // Without keys Kerberos is not offered: it may always be listed.
+  const auth = read('management.auth') ?? ['kerberos', 'ntlm'];
   const clientCa = read('management.tls.client_ca');
   if (https !== undefined && auth.includes('certificate') && clientCa === undefined)
     refuse('management.auth', '"certificate" needs client_ca in [management.tls]');
@@ -225,14 +226,22 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
   };
 }
 
-/** What works but may not be what was meant; `check` prints it. */
-export function configurationWarnings(role: AgentRole, configuration: AgentConfiguration): string[] {
+/**
+ * What works but may not be what was meant; `check` prints it. `databaseKeys`: whether the account database has Kerberos
+ * keys.
+ */
+export function configurationWarnings(
+  role: AgentRole,
+  configuration: AgentConfiguration,
+  databaseKeys: boolean,
+): string[] {
   const warnings: string[] = [];
   const { management, server, client, kerberos } = configuration;
-  if (management.auth.includes('kerberos') && kerberos.keytab === undefined)
-    warnings.push('management.auth: "kerberos" is not offered: [kerberos] keytab is not set');
-  if (kerberos.keytab === undefined && kerberos.accounts.size > 0)
-    warnings.push('kerberos.accounts has no effect: [kerberos] keytab is not set');
+  const hasKeys = kerberos.keytab !== undefined || databaseKeys;
+  const noKeys = 'there are no keys: neither [kerberos] keytab nor imported with "account import-keytab"';
+  if (management.auth.includes('kerberos') && !management.auth.includes('ntlm') && !hasKeys)
+    warnings.push(`management.auth: "kerberos" is not offered: ${noKeys}`);
+  if (!hasKeys && kerberos.accounts.size > 0) warnings.push(`kerberos.accounts has no effect: ${noKeys}`);
   for (const scheme of ['basic', 'certificate'] as const) {
     if (management.auth.includes(scheme) && management.https === undefined)
       warnings.push(`management.auth: "${scheme}" is offered over https only, and management.https is off`);

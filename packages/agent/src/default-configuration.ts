@@ -11,10 +11,10 @@ export function defaultConfiguration(role: AgentRole, stateDir: string): string 
 state_dir = ${quoted}
 
 [management]
-# WS-Management. Over http only sealed messages (NTLM) are accepted. Port 0 means a free port.
+# WS-Management. Over http only sealed messages (NTLM, Kerberos) are accepted. Port 0 means a free port.
 http = "127.0.0.1:5985"
 # https = "0.0.0.0:5986"        # needs [management.tls]; offers Basic too when listed below
-auth = ["ntlm"]                # "basic" and "certificate" work over https only
+auth = ["kerberos", "ntlm"]    # Kerberos as soon as it has keys, see below; "basic" and "certificate" work over https only
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel
 # push_to = ["collector.example:443"]   # where events may be pushed to, or networks ("192.0.2.0/24"); nowhere by default
 
@@ -68,8 +68,10 @@ trust = []
 # NetworkService = "carmine"
 `;
   return `${common}${role === 'server' ? server : client}
+# Kerberos lets domain accounts log on, on management and data ports, with the keys of HTTP/HOST or WSMAN/HOST: those that
+# "${program} account import-keytab FILE" keeps, encrypted, with the accounts, and those of the file that is named here.
 # [kerberos]
-# keytab = "/etc/krb5.keytab"     # keys of HTTP/HOST or WSMAN/HOST; lets domain accounts log on, on management and data ports
+# keytab = "/etc/krb5.keytab"
 ${role === 'client' ? jobs : ''}# [kerberos.accounts]             # who of them is which local account; others have the SIDs of their PAC and manage nothing
 # "alice@EXAMPLE.COM" = "admin"
 

@@ -30,6 +30,8 @@ describe('help and usage', () => {
       'account add',
       'account list',
       'account remove',
+      'account import-keytab',
+      'account remove-keys',
       'certificate generate',
       'certificate import',
       'certificate list',
@@ -65,7 +67,8 @@ describe('init', () => {
       role: program.role,
       stateDir,
       listen: { wsman: { http: '127.0.0.1:5985', https: null }, metrics: null },
-      auth: ['ntlm'],
+      auth: ['kerberos', 'ntlm'],
+      kerberos: [],
       roots: [],
     });
   });
@@ -106,7 +109,7 @@ describe('check', () => {
       'WS-Management https    off',
       'URL groups on          127.0.0.1',
       'metrics                127.0.0.1:9464',
-      'authentication         ntlm',
+      'authentication         kerberos (no keys), ntlm',
       'channel binding        required; URL groups required',
       'roots                  /srv, /images',
       '',

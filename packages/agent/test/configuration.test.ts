@@ -117,7 +117,7 @@ describe('every key', () => {
       management: {
         http: { host: '127.0.0.1', port: 5985 },
         https: undefined,
-        auth: ['ntlm'],
+        auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
         pushTo: [],
         tls: undefined,
@@ -418,13 +418,13 @@ describe('what init writes', () => {
     expect(configuration.management).toMatchObject({
       http: { host: '127.0.0.1', port: 5985 },
       https: undefined,
-      auth: ['ntlm'],
+      auth: ['kerberos', 'ntlm'],
     });
     expect(configuration.server).toMatchObject({ bind: ['127.0.0.1'], roots: [], anonymous: false });
     expect(configuration.client.roots).toEqual([]);
     expect(configuration.metrics.http).toBeUndefined();
     expect(configuration.management.roles).toEqual(new Map());
-    expect(configurationWarnings(role, configuration)).toEqual([
+    expect(configurationWarnings(role, configuration, false)).toEqual([
       role === 'server'
         ? 'server.roots is empty: nothing can be published'
         : 'client.roots is empty: no job can be created',
@@ -450,7 +450,8 @@ describe('what init writes', () => {
 });
 
 describe('warnings', () => {
-  const warn = (text: string, role: AgentRole = 'server') => configurationWarnings(role, parse(base + text, { role }));
+  const warn = (text: string, role: AgentRole = 'server', databaseKeys = false) =>
+    configurationWarnings(role, parse(base + text, { role }), databaseKeys);
   const rooted = 'server.roots = ["/a"]\nclient.roots = ["/a"]\n';
 
   it.each<[string, AgentRole, string[]]>([
@@ -460,12 +461,16 @@ describe('warnings', () => {
     [
       `${rooted}management.auth = ["kerberos"]`,
       'server',
-      ['management.auth: "kerberos" is not offered: [kerberos] keytab is not set'],
+      [
+        'management.auth: "kerberos" is not offered: there are no keys: neither [kerberos] keytab nor imported with "account import-keytab"',
+      ],
     ],
     [
       `${rooted}kerberos.accounts."a@R" = "x"`,
       'server',
-      ['kerberos.accounts has no effect: [kerberos] keytab is not set'],
+      [
+        'kerberos.accounts has no effect: there are no keys: neither [kerberos] keytab nor imported with "account import-keytab"',
+      ],
     ],
     [`${rooted}kerberos.keytab = "/k"\nkerberos.accounts."a@R" = "x"`, 'server', []],
     [
@@ -494,6 +499,12 @@ describe('warnings', () => {
     ],
   ])('%j as %s', (text, role, expected) => {
     expect(warn(text, role)).toEqual(expected);
+  });
+
+  it('says nothing of Kerberos that has its keys from the account database, or NTLM beside it', () => {
+    const text = `${rooted}management.auth = ["kerberos"]\nkerberos.accounts."a@R" = "x"`;
+    expect(warn(text, 'server', true)).toEqual([]);
+    expect(warn(`${rooted}management.auth = ["kerberos", "ntlm"]`)).toEqual([]);
   });
 
   it('tells what weakens', () => {

@@ -1,3 +1,4 @@
+export { answeredKeys, type ImportedKeys, type ServiceKeySummary } from './accounts/service-keys.ts';
 export { type AttemptLimiterOptions, createAttemptLimiter } from './attempt-limiter.ts';
 export type { AttemptGate } from './attempts.ts';
 export { tlsServerEndPoint } from './channel-binding.ts';

@@ -1,31 +1,33 @@
 import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, isAbsolute, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { openAccountDatabase } from '@carmine/auth/node';
+import { dirname, resolve } from 'node:path';
 import { CarmineError, isCarmineError } from '@carmine/errors';
 import { formatAddress } from '../address.ts';
-import { type AgentConfiguration, type AgentRole, configurationWarnings } from '../configuration.ts';
+import { configurationWarnings } from '../configuration.ts';
 import { defaultConfiguration } from '../default-configuration.ts';
-import { type AgentContext, type AgentService, startAgent } from './agent.ts';
+import { accountVerbs } from './account-command.ts';
+import { startAgent } from './agent.ts';
 import { verifyAuditLog } from './audit-log.ts';
 import { openCertificateFiles } from './certificate-files.ts';
+import {
+  type AgentProgram,
+  type Arguments,
+  absolute,
+  load,
+  parse,
+  print,
+  required,
+  text,
+  usage,
+  type Verb,
+} from './command-line.ts';
 import { makeStateFolder, replaceFile } from './files.ts';
 import { generateCertificate } from './generate-certificate.ts';
+import { kerberosSources } from './kerberos.ts';
 import { loadConfiguration } from './load-configuration.ts';
 import { createLog } from './log.ts';
 import { netbiosName } from './management.ts';
-import { readPassword } from './password.ts';
-
-export interface AgentProgram {
-  readonly role: AgentRole;
-  /** `carmine-server`, `carmine-client`. */
-  readonly name: string;
-  readonly version: string;
-  readonly createService: (context: AgentContext) => Promise<AgentService>;
-  /** What `init` does beyond writing the configuration; returns lines to print. */
-  readonly initialise?: ((configuration: AgentConfiguration) => Promise<string[]>) | undefined;
-}
+import { formatServiceKeys } from './service-keys.ts';
 
 /** Runs the command line of an agent; returns the exit code (those of `carmine`: 0, 1, 2, 4, 5, 10). */
 export async function runAgentProgram(program: AgentProgram, argv: readonly string[]): Promise<number> {
@@ -50,20 +52,11 @@ export async function runAgentProgram(program: AgentProgram, argv: readonly stri
   }
 }
 
-interface Arguments {
-  readonly positionals: readonly string[];
-  readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
-}
-
-type Verb = (program: AgentProgram, args: Arguments) => Promise<number>;
-
 const verbs: Readonly<Record<string, Verb>> = {
   run,
   init,
   check,
-  'account add': accountAdd,
-  'account list': accountList,
-  'account remove': accountRemove,
+  ...accountVerbs,
   'certificate generate': certificateGenerate,
   'certificate import': certificateImport,
   'certificate list': certificateList,
@@ -123,6 +116,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
     for (const file of Object.values(management.tls)) await mustBeReadable(file);
   }
   if (program.role === 'client') for (const file of client.trust) await mustBeReadable(file);
+  const kerberos = kerberosSources(configuration, netbiosName(hostname()));
   const listen = {
     wsman: {
       http: management.http === undefined ? null : formatAddress(management.http),
@@ -138,6 +132,7 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
     stateDir: configuration.stateDir,
     listen,
     auth: management.auth,
+    kerberos,
     channelBinding:
       program.role === 'server'
         ? { management: management.channelBinding, urlGroups: server.channelBinding }
@@ -145,7 +140,11 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
     certificates: Object.fromEntries(management.certificates),
     roles: Object.fromEntries(management.roles),
     roots: program.role === 'server' ? server.roots : client.roots,
-    warnings: configurationWarnings(program.role, configuration),
+    warnings: configurationWarnings(
+      program.role,
+      configuration,
+      kerberos.some(({ from }) => from === 'accounts'),
+    ),
   };
   if (args.values['json'] === true) process.stdout.write(`${JSON.stringify(report)}\n`);
   else {
@@ -155,7 +154,8 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       `WS-Management https    ${listen.wsman.https ?? 'off'}`,
       ...(program.role === 'server' ? [`URL groups on          ${server.bind.join(', ')}`] : []),
       `metrics                ${listen.metrics ?? 'off'}`,
-      `authentication         ${report.auth.join(', ')}`,
+      `authentication         ${report.auth.map((scheme) => (scheme === 'kerberos' && kerberos.length === 0 ? 'kerberos (no keys)' : scheme)).join(', ')}`,
+      ...kerberos.map((keys) => `Kerberos               ${formatServiceKeys(keys)}  (${keys.from})`),
       `channel binding        ${management.channelBinding}${program.role === 'server' ? `; URL groups ${server.channelBinding}` : ''}`,
       ...[...management.certificates].map(([key, account]) => `client certificate     ${key}: ${account}`),
       ...[...management.roles].map(([group, role]) => `role                   ${group}: ${role}`),
@@ -165,37 +165,6 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
     process.stdout.write(`${lines.join('\n')}\n`);
   }
   return 0;
-}
-
-async function accountAdd(program: AgentProgram, args: Arguments): Promise<number> {
-  const accounts = await openAccounts(program, args);
-  const name = position(args, 0, 'NAME');
-  const groups = (text(args, 'groups') ?? 'Users')
-    .split(',')
-    .map((group) => group.trim())
-    .filter((group) => group !== '');
-  const password = await readPassword({
-    file: text(args, 'password-file') ?? process.env['CARMINE_PASSWORD_FILE'],
-    stdin: args.values['password-stdin'] === true,
-    prompt: `New password of ${name}: `,
-  });
-  const added = accounts.add(name, password, groups);
-  return print(args, `${added.name}  ${added.sid}  ${added.groups.join(',')}`, {
-    schema: 'carmine.account/1',
-    ...added,
-  });
-}
-
-async function accountList(program: AgentProgram, args: Arguments): Promise<number> {
-  const all = (await openAccounts(program, args)).list();
-  const lines = all.map((account) => `${account.name}  ${account.sid}  ${account.groups.join(',')}`);
-  return print(args, lines.join('\n'), { schema: 'carmine.account-list/1', accounts: all });
-}
-
-async function accountRemove(program: AgentProgram, args: Arguments): Promise<number> {
-  const name = position(args, 0, 'NAME');
-  (await openAccounts(program, args)).remove(name);
-  return print(args, '', { schema: 'carmine.account/1', name, removed: true });
 }
 
 async function certificateGenerate(program: AgentProgram, args: Arguments): Promise<number> {
@@ -259,70 +228,6 @@ function certificateDocument(stored: { thumbprint: Uint8Array; sha256: Uint8Arra
   };
 }
 
-function print(args: Arguments, lines: string, document: object): number {
-  process.stdout.write(
-    args.values['json'] === true ? `${JSON.stringify(document)}\n` : lines === '' ? '' : `${lines}\n`,
-  );
-  return 0;
-}
-
-async function openAccounts(program: AgentProgram, args: Arguments) {
-  const { stateDir } = await load(program, args);
-  await makeStateFolder(stateDir);
-  return openAccountDatabase({ stateDir, hostName: netbiosName(hostname()) });
-}
-
-function load(program: AgentProgram, args: Arguments): Promise<AgentConfiguration> {
-  const stateDir = text(args, 'state-dir');
-  return loadConfiguration(
-    program.role,
-    required(args, 'config'),
-    stateDir === undefined ? undefined : absolute(stateDir),
-  );
-}
-
-function parse(argv: readonly string[]): Arguments {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        'state-dir': { type: 'string' },
-        groups: { type: 'string' },
-        'password-file': { type: 'string' },
-        'password-stdin': { type: 'boolean' },
-        name: { type: 'string', multiple: true },
-        store: { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    }) as Arguments;
-  } catch (cause) {
-    throw usage((cause as Error).message.replace(/\. To specify.*$/s, ''));
-  }
-}
-
-function text(args: Arguments, name: string): string | undefined {
-  const value = args.values[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function required(args: Arguments, name: string): string {
-  const value = text(args, name) ?? (name === 'config' ? process.env['CARMINE_CONFIG'] : undefined);
-  if (value === undefined) throw usage(`--${name} is missing`);
-  return value;
-}
-
-function position(args: Arguments, index: number, name: string): string {
-  const value = args.positionals[index];
-  if (value === undefined) throw usage(`${name} is missing`);
-  return value;
-}
-
-function absolute(path: string): string {
-  return isAbsolute(path) ? path : resolve(path);
-}
-
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
@@ -349,10 +254,6 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex').toUpperCase();
 }
 
-function usage(reason: string): CarmineError {
-  return new CarmineError('usage/invalid', { context: { reason } });
-}
-
 function exitCodeOf(error: CarmineError): number {
   if (error.code.startsWith('configuration/') || error.code.startsWith('usage/')) return 2;
   if (error.code.startsWith('file/')) return 10;
@@ -369,6 +270,8 @@ function help(name: string): string {
   ${name} account add NAME --config FILE --groups Administrators,… (--password-file F | --password-stdin)
   ${name} account list --config FILE [--json]
   ${name} account remove NAME --config FILE
+  ${name} account import-keytab FILE --config FILE [--json]   Kerberos keys of HTTP/HOST, WSMAN/HOST
+  ${name} account remove-keys PRINCIPAL --config FILE
   ${name} certificate generate --config FILE --name HOST… [--store MY]
   ${name} certificate import FILE… --config FILE [--store MY]
   ${name} certificate list --config FILE [--json]

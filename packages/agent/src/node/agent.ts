@@ -37,7 +37,7 @@ export interface AgentContext {
   readonly accounts: AccountLookup;
   /** One for all listeners: failures on one port count on the others. */
   readonly attempts: AttemptGate;
-  /** Undefined: Kerberos is not configured. */
+  /** Offers nothing while there are no keys. */
   readonly kerberos: KerberosService | undefined;
   /** For the audit. */
   readonly onAuthentication: AuthenticationObserver;
@@ -73,7 +73,6 @@ export interface RunningAgent {
 /** Starts an agent: lock, accounts, service, listeners; and takes everything down again, in reverse, when told to or when one fails. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { role, configuration, log } = options;
-  for (const warning of configurationWarnings(role, configuration)) log.warn(warning);
   const undo: (() => void | Promise<void>)[] = [];
   const stop = async () => {
     const failures: unknown[] = [];
@@ -98,12 +97,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const accounts = openAccountDatabase({
       stateDir: configuration.stateDir,
       hostName,
-      report: (error) => log.error('the accounts cannot be read: nobody can log on', error),
+      report: (error) =>
+        log.error('the accounts cannot be read: nobody can log on, and their Kerberos keys do not count', error),
     });
+    const hasKeys = accounts.serviceKeys().length > 0;
+    for (const warning of configurationWarnings(role, configuration, hasKeys)) log.warn(warning);
     if (accounts.list().length === 0) log.warn('there are no accounts: nobody can log on; see "account add"');
     const certificates = openCertificateFiles(configuration.stateDir);
     const attempts = createAttemptLimiter({ now: () => performance.now() });
-    const kerberos = openKerberos(configuration.kerberos, accounts.lookup, accounts.machineSid, log);
+    const kerberos = openKerberos(configuration.kerberos, accounts, log);
     const calls = new CallCounter();
     const record = (event: AuditEvent) => {
       audit.write(event);

@@ -7,11 +7,12 @@ export {
   type RunningAgent,
   startAgent,
 } from './agent.ts';
-export { type AgentProgram, runAgentProgram } from './agent-cli.ts';
+export { runAgentProgram } from './agent-cli.ts';
 export { type AuditLog, openAuditLog, verifyAuditLog } from './audit-log.ts';
 export { type AuthenticationObserver, auditedAcceptor } from './audited-acceptor.ts';
 export { type CertificateFiles, type CertificateListing, openCertificateFiles } from './certificate-files.ts';
 export { type CertificateLogon, openCertificateLogon } from './certificate-logon.ts';
+export type { AgentProgram } from './command-line.ts';
 export { makeStateFolder, replaceFile } from './files.ts';
 export { type GeneratedCertificate, generateCertificate } from './generate-certificate.ts';
 export { loadConfiguration } from './load-configuration.ts';

@@ -65,7 +65,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     const secure = tls !== undefined;
     const kerberos = configuration.auth.includes('kerberos') ? options.kerberos : undefined;
     const ntlm = configuration.auth.includes('ntlm');
-    const schemes = offered(configuration, secure, kerberos !== undefined);
+    const schemes = offered(configuration, secure);
     const core = createWsmanServer({
       dispatcher: options.dispatcher,
       environment: systemWsmanEnvironment,
@@ -136,9 +136,10 @@ export function netbiosName(host: string): string {
   return (host.split('.')[0] ?? 'CARMINE').slice(0, 15).toUpperCase();
 }
 
-/** Basic never without TLS, Kerberos only with keys. Client certificates are no scheme of HTTP. */
-function offered(configuration: AgentConfiguration['management'], secure: boolean, kerberos: boolean): HttpScheme[] {
+/** Basic never without TLS; Kerberos as far as there are keys, see createHttpAcceptor. Client certificates are no scheme of HTTP. */
+function offered(configuration: AgentConfiguration['management'], secure: boolean): HttpScheme[] {
   const schemes: HttpScheme[] = [];
+  const kerberos = configuration.auth.includes('kerberos');
   if (configuration.auth.includes('ntlm') || kerberos) schemes.push('negotiate');
   if (kerberos) schemes.push('kerberos');
   if (configuration.auth.includes('basic') && secure) schemes.push('basic');
@@ -148,7 +149,7 @@ function offered(configuration: AgentConfiguration['management'], secure: boolea
 function profiles(schemes: readonly HttpScheme[], tls: Tls | undefined): string[] {
   const transport = tls === undefined ? 'http' : 'https';
   const names = schemes.map((scheme) => (scheme === 'basic' ? `${transport}/basic` : `${transport}/spnego-kerberos`));
-  return tls?.certificateLogon === undefined ? names : [...names, 'https/mutual'];
+  return [...new Set(tls?.certificateLogon === undefined ? names : [...names, 'https/mutual'])];
 }
 
 interface Tls {

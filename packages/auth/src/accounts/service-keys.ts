@@ -1,6 +1,7 @@
 import { CarmineError } from '@carmine/errors';
 import { allowedEtypes, findProfile } from '../kerberos/crypto/profiles.ts';
 import type { KeytabEntry } from '../kerberos/files/keytab.ts';
+import { isStandardService } from '../kerberos/gss/service.ts';
 import { formatPrincipal, type Principal } from '../kerberos/messages/principal.ts';
 import type { AccountModel } from './model.ts';
 
@@ -49,6 +50,13 @@ export function removeServiceKeys(model: AccountModel, principal: Principal): Ac
     throw new CarmineError('configuration/no-keys', { context: { name } });
   }
   return { ...model, serviceKeys };
+}
+
+/** Those of a key table that tickets are opened with unless a service is told otherwise, as they may be shown. */
+export function answeredKeys(entries: readonly KeytabEntry[]): readonly ServiceKeySummary[] {
+  return entries
+    .filter((entry) => whyRefused(entry) === undefined && isStandardService(entry.principal.name))
+    .map(keySummary);
 }
 
 export function keySummary({ principal, kvno, key }: KeytabEntry): ServiceKeySummary {

@@ -53,6 +53,8 @@ export function readVersionBytes(
     const version = toVersion(fstatSync(file, { bigint: true }));
     if (version.size > maxSize) throw unreadable(path, new Error('the file is too large'));
     return { bytes: new Uint8Array(readFileSync(file)), version };
+  } catch (error) {
+    throw unreadable(path, error);
   } finally {
     closeSync(file);
   }

@@ -1,5 +1,4 @@
 export type { NamedSid } from '../accounts/model.ts';
-export { type ImportedKeys, keySummary, type ServiceKeySummary } from '../accounts/service-keys.ts';
 export {
   type AccountDatabase,
   type AccountDatabaseOptions,

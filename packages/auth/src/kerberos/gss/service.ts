@@ -1,5 +1,6 @@
 import type { AuthenticatedAccount, Environment } from '../../context.ts';
 import type { KeytabEntry } from '../files/keytab.ts';
+import type { PrincipalName } from '../messages/principal.ts';
 import { createReplayCache, type ReplayCache } from './replay-cache.ts';
 
 /**
@@ -52,6 +53,11 @@ export function createKerberosService(options: KerberosServiceOptions): Kerberos
     allowRc4,
     replayCache: options.replayCache ?? createReplayCache(),
   };
+}
+
+/** Whether a principal is one of the services that are answered to unless others are named. */
+export function isStandardService({ nameString: [kind] }: PrincipalName): boolean {
+  return kind !== undefined && standardServices.some((service) => service.toLowerCase() === kind.toLowerCase());
 }
 
 const standardServices = ['HTTP', 'WSMAN', 'RPCSS', 'host'];
