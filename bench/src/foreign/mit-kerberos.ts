@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,7 @@ export async function mitKerberosChecks(checks: Checks): Promise<void> {
     kdc = spawn('krb5kdc', ['-n'], { env: { ...process.env, ...environment }, stdio: 'ignore' });
     await kinit(sandbox.folder, environment);
     await withAgents(checks, sandbox, environment);
+    await withImportedKeys(checks, sandbox, environment);
   } catch (error) {
     checks.add('MIT Kerberos: set up', 'failed', (error as Error).message);
   } finally {
@@ -85,14 +86,7 @@ async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<
 
   await checks.run('curl --negotiate: a file with a ticket, and not without', async () => {
     const out = join(folder, 'curl.out');
-    const get = async (env: Record<string, string>) =>
-      (
-        await runPeer(
-          'curl',
-          ['--negotiate', '--user', ':', '--silent', '--output', out, '--write-out', '%{http_code}', url],
-          env,
-        )
-      ).stdout;
+    const get = (env: Record<string, string>) => negotiate(url, env, '--output', out);
     const status = await get(environment);
     if (status !== '200') throw new Error(`status ${status}: ${agent.log().split('\n').slice(-3).join(' ')}`);
     if (!(await readFile(out)).equals(await readFile(source))) throw new Error('other bytes than the source has');
@@ -124,6 +118,58 @@ async function withAgents(checks: Checks, sandbox: Sandbox, environment: Record<
   await carmineKerberosChecks(checks, sandbox, { name: realm, environment, agent: agentPrincipal });
   await clientAgent.kill('SIGTERM');
   await agent.kill('SIGTERM');
+}
+
+/** The same keys in the account database in place of the file: they come and go while the agent runs. */
+async function withImportedKeys(checks: Checks, sandbox: Sandbox, environment: Record<string, string>): Promise<void> {
+  const { server, command, folder, certificate } = sandbox;
+  const [keytab, configuration] = [join(folder, 'keytab'), await readFile(server.config, 'utf8')];
+  await writeFile(server.config, configuration.replace(/^keytab = .*$/m, ''));
+  const account = (...args: string[]) => command('server', ['account', ...args, '--config', server.config]);
+  const agent = await server.start();
+  const url = `https://localhost:${server.securePort}/wsman`;
+  // Whoever may log on is told that this is no SOAP.
+  const status = () =>
+    negotiate(
+      url,
+      environment,
+      '--cacert',
+      certificate.file,
+      '--output',
+      '/dev/null',
+      '--request',
+      'POST',
+      '--data',
+      '<x/>',
+    );
+  const expectStatus = async (logsOn: boolean) => {
+    const got = await status();
+    if ((got !== '401') !== logsOn || got === '000')
+      throw new Error(`status ${got}: ${agent.log().split('\n').slice(-3).join(' ')}`);
+  };
+  await checks.run('curl --negotiate: keys imported into the account database count while the agent runs', async () => {
+    await expectStatus(false);
+    const imported = await account('import-keytab', keytab);
+    await rm(keytab);
+    await expectStatus(true);
+    return imported.trim().replaceAll('\n', '; ');
+  });
+  await checks.run('curl --negotiate: keys that are removed count no more', async () => {
+    await account('remove-keys', `HTTP/localhost@${realm}`);
+    await expectStatus(false);
+    return undefined;
+  });
+  await agent.kill('SIGTERM');
+}
+
+/** Status of a request that curl makes with the tickets of an environment. */
+async function negotiate(
+  url: string,
+  environment: Record<string, string>,
+  ...args: readonly string[]
+): Promise<string> {
+  const common = ['--negotiate', '--user', ':', '--silent', '--write-out', '%{http_code}'];
+  return (await runPeer('curl', [...common, ...args, url], environment)).stdout;
 }
 
 /** Configuration of a realm on loopback that knows nothing of any other. */
