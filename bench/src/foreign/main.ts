@@ -9,6 +9,7 @@ import { mitKerberosChecks } from './mit-kerberos.ts';
 import { isThere, runPeer } from './peers.ts';
 import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
+import { sambaGensecChecks } from './samba-gensec.ts';
 
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
@@ -112,6 +113,7 @@ async function suite(sandbox: Sandbox): Promise<void> {
 
   await mitKerberosChecks(checks);
   await sambaChecks(checks, 100_000);
+  await sambaGensecChecks(checks, folder);
   await sambaAdChecks(checks, folder);
 }
 

@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createSandbox, exitOf, freePort, type Sandbox } from '@carmine/testkit/node';
+import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
 import { carmineKerberosChecks } from './carmine-kerberos.ts';
 import type { Checks } from './checks.ts';
+import { type MitRealm, mitRealmIsThere, mitRealmNeeds, realm, startMitRealm } from './mit-realm.ts';
 import { isThere, runPeer } from './peers.ts';
 
-const realm = 'CARMINE.TEST';
 /** The client agent's own. */
 const agentPrincipal = 'host/host7.carmine.test';
 
@@ -17,15 +15,12 @@ const agentPrincipal = 'host/host7.carmine.test';
  * `carmine` and a job do.
  */
 export async function mitKerberosChecks(checks: Checks): Promise<void> {
-  const tools = ['krb5kdc', 'kadmin.local', 'kdb5_util', 'kinit'];
-  const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-  const found = await Promise.all(tools.map((tool) => isThere('sh', '-c', `PATH="${path}" command -v ${tool}`)));
-  if (found.includes(false)) {
-    checks.add('MIT Kerberos', 'not run', 'krb5-kdc, krb5-admin-server or krb5-user is not installed');
+  if (!(await mitRealmIsThere())) {
+    checks.add('MIT Kerberos', 'not run', mitRealmNeeds);
     return;
   }
   // The keytab is written after the configuration that names it: what is not there yet is no key.
-  let kdc: ChildProcess | undefined;
+  let kdc: MitRealm | undefined;
   const sandbox = await createSandbox({
     auth: ['kerberos'],
     // Debian's Python module for Kerberos can neither seal messages nor bind to the TLS channel.
@@ -40,17 +35,14 @@ export async function mitKerberosChecks(checks: Checks): Promise<void> {
     },
   });
   try {
-    const environment = { ...(await writeRealm(sandbox.folder)), PATH: path };
-    await setUpRealm(sandbox.folder, environment);
-    kdc = spawn('krb5kdc', ['-n'], { env: { ...process.env, ...environment }, stdio: 'ignore' });
-    await kinit(sandbox.folder, environment);
+    kdc = await startMitRealm(sandbox.folder, ['HTTP/localhost', 'WSMAN/localhost', agentPrincipal]);
+    const { environment } = kdc;
     await withAgents(checks, sandbox, environment);
     await withImportedKeys(checks, sandbox, environment);
   } catch (error) {
     checks.add('MIT Kerberos: set up', 'failed', (error as Error).message);
   } finally {
-    kdc?.kill('SIGKILL');
-    if (kdc !== undefined) await exitOf(kdc);
+    await kdc?.close();
     await sandbox.close();
   }
 }
@@ -170,73 +162,4 @@ async function negotiate(
 ): Promise<string> {
   const common = ['--negotiate', '--user', ':', '--silent', '--write-out', '%{http_code}'];
   return (await runPeer('curl', [...common, ...args, url], environment)).stdout;
-}
-
-/** Configuration of a realm on loopback that knows nothing of any other. */
-async function writeRealm(folder: string): Promise<Record<string, string>> {
-  const port = await freePort();
-  const client = `[libdefaults]
-  default_realm = ${realm}
-  dns_lookup_kdc = false
-  dns_canonicalize_hostname = false
-  rdns = false
-[realms]
-  ${realm} = {
-    kdc = 127.0.0.1:${port}
-  }
-[domain_realm]
-  localhost = ${realm}
-`;
-  const server = `[kdcdefaults]
-  kdc_listen = 127.0.0.1:${port}
-  kdc_tcp_listen = 127.0.0.1:${port}
-[realms]
-  ${realm} = {
-    database_name = ${folder}/kdc.db
-    key_stash_file = ${folder}/kdc.stash
-    acl_file = ${folder}/none.acl
-  }
-[logging]
-  kdc = FILE:${folder}/kdc.log
-`;
-  await writeFile(join(folder, 'krb5.conf'), client);
-  await writeFile(join(folder, 'kdc.conf'), server);
-  return {
-    KRB5_CONFIG: join(folder, 'krb5.conf'),
-    KRB5_KDC_PROFILE: join(folder, 'kdc.conf'),
-    KRB5CCNAME: `FILE:${join(folder, 'ccache')}`,
-  };
-}
-
-async function setUpRealm(folder: string, environment: Record<string, string>): Promise<void> {
-  await must('kdb5_util', ['-r', realm, 'create', '-s', '-P', 'master'], environment);
-  const services = ['HTTP/localhost', 'WSMAN/localhost', agentPrincipal];
-  const queries = [
-    'addprinc -pw secret-1 alice',
-    ...services.map((name) => `addprinc -randkey ${name}`),
-    `ktadd -k ${folder}/keytab ${services.join(' ')}`,
-    // Her password stays what it is.
-    `ktadd -norandkey -k ${folder}/alice.keytab alice`,
-  ];
-  for (const query of queries) {
-    await must('kadmin.local', ['-r', realm, '-q', query], environment);
-  }
-}
-
-/** As soon as the KDC listens. */
-async function kinit(folder: string, environment: Record<string, string>): Promise<void> {
-  await writeFile(join(folder, 'alice'), 'secret-1\n');
-  let last = '';
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const { code, stderr } = await runPeer('sh', ['-c', `kinit alice < ${folder}/alice`], environment);
-    if (code === 0) return;
-    last = stderr.trim();
-    await sleep(100);
-  }
-  throw new Error(`kinit: ${last}`);
-}
-
-async function must(program: string, args: readonly string[], environment: Record<string, string>): Promise<void> {
-  const { code, stderr } = await runPeer(program, args, environment);
-  if (code !== 0) throw new Error(`${program}: ${stderr.trim()}`);
 }

@@ -10,5 +10,6 @@ export { apRep, apReq, authenticator, encApRepPart } from '../kerberos/messages/
 export { asRep, encKdcRepPart, tgsRep } from '../kerberos/messages/kdc-messages.ts';
 export { encTicketPart, ticket } from '../kerberos/messages/ticket.ts';
 export { decodePac, pacTypes } from '../kerberos/pac/pac.ts';
+export { decodeNegTokenResp } from '../spnego/tokens.ts';
 export { realm, runExchange, sealTicket, start, TestKdc, type TestKdcOptions, testKdc, ticketFor } from './kdc.ts';
 export { encodePac, encodeValidationInfo, pacData, type TestPac } from './pac.ts';
