@@ -76,6 +76,8 @@ export interface AgentConfiguration {
     readonly config?: string | undefined;
     /** Who the agent itself is, with a key in the keytab: what jobs with implicit credentials log on as. */
     readonly principal?: string | undefined;
+    /** Accept tickets encrypted with rc4-hmac, which is weak; keys for them come from the keytab only. */
+    readonly allowRc4?: boolean | undefined;
   };
 }
 
@@ -107,6 +109,7 @@ const schema = {
   'kerberos.keytab': pathValue,
   'kerberos.config': pathValue,
   'kerberos.principal': principalValue,
+  'kerberos.allow_rc4': booleanValue,
 } as const satisfies Record<string, ValueReader<unknown>>;
 
 type Key = keyof typeof schema;
@@ -222,7 +225,13 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       connections: read('client.connections') ?? 4,
     },
     metrics: { http: metrics },
-    kerberos: { keytab, accounts: readPrincipals(entries, refuse), config: read('kerberos.config'), principal },
+    kerberos: {
+      keytab,
+      accounts: readPrincipals(entries, refuse),
+      config: read('kerberos.config'),
+      principal,
+      allowRc4: read('kerberos.allow_rc4'),
+    },
   };
 }
 
@@ -241,6 +250,8 @@ export function configurationWarnings(
   const noKeys = 'there are no keys: neither [kerberos] keytab nor imported with "account import-keytab"';
   if (management.auth.includes('kerberos') && !management.auth.includes('ntlm') && !hasKeys)
     warnings.push(`management.auth: "kerberos" is not offered: ${noKeys}`);
+  if (kerberos.allowRc4 === true)
+    warnings.push('kerberos.allow_rc4: tickets encrypted with rc4-hmac, which is weak, are accepted');
   if (!hasKeys && kerberos.accounts.size > 0) warnings.push(`kerberos.accounts has no effect: ${noKeys}`);
   for (const scheme of ['basic', 'certificate'] as const) {
     if (management.auth.includes(scheme) && management.https === undefined)

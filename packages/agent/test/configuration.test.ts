@@ -64,6 +64,7 @@ describe('every key', () => {
       (c) => [c.kerberos.config, c.kerberos.principal],
       ['/c', 'host/a.b@R'],
     ],
+    ['kerberos.allow_rc4 = true', (c) => c.kerberos.allowRc4, true],
     ['kerberos.keytab = "/k"', (c) => [c.kerberos.keytab, c.management.auth], ['/k', ['kerberos', 'ntlm']]],
     [
       '[kerberos.accounts]\n"Alice@EXAMPLE.COM" = "admin"',
@@ -136,7 +137,13 @@ describe('every key', () => {
       },
       client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
       metrics: { http: undefined },
-      kerberos: { keytab: undefined, accounts: new Map(), config: undefined, principal: undefined },
+      kerberos: {
+        keytab: undefined,
+        accounts: new Map(),
+        config: undefined,
+        principal: undefined,
+        allowRc4: undefined,
+      },
     });
   });
 
@@ -464,6 +471,11 @@ describe('warnings', () => {
       [
         'management.auth: "kerberos" is not offered: there are no keys: neither [kerberos] keytab nor imported with "account import-keytab"',
       ],
+    ],
+    [
+      `${rooted}kerberos.keytab = "/k"\nkerberos.allow_rc4 = true`,
+      'server',
+      ['kerberos.allow_rc4: tickets encrypted with rc4-hmac, which is weak, are accepted'],
     ],
     [
       `${rooted}kerberos.accounts."a@R" = "x"`,

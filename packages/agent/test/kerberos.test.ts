@@ -102,6 +102,11 @@ describe('Kerberos keys', () => {
     expect(names()).toEqual([]);
   });
 
+  it.each([undefined, false, true])('take rc4-hmac only when it is allowed (%s)', (allowRc4) => {
+    const configuration = { keytab: undefined, accounts: new Map(), allowRc4 };
+    expect(openKerberos(configuration, database, log).allowRc4).toBe(allowRc4 === true);
+  });
+
   it('need no file; one that is named must be there at first, and is told of once when it is gone later', () => {
     const configuration = { keytab: undefined, accounts: new Map() };
     expect(openKerberos(configuration, database, log).keytab()).toEqual([]);

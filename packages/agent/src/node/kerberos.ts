@@ -34,6 +34,7 @@ export function openKerberos(
   return createKerberosService({
     keytab: merged(fromFile, serviceKeys),
     environment: systemEnvironment,
+    allowRc4: configuration.allowRc4,
     accounts: (principal, realm, pac) => {
       const domainSids =
         pac === undefined ? [] : [pac.userSid, ...pac.groupSids].filter((sid) => isForeign(sid, machineSid));
