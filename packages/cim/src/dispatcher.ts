@@ -17,12 +17,13 @@ import { prepareEventQuery } from './event-query.ts';
 import { bindAccounts, bindJobExtensions, bindUrlGroupExtensions } from './extension-bindings.ts';
 import { bindJobs } from './job-binding.ts';
 import type { CimClass, CimInstance, CimMethod, CimOperations, CimValue, MethodResult, ObjectPath } from './model.ts';
-import { formatObjectPath, resolveKeys } from './object-path.ts';
+import { formatObjectPath, parseObjectPath, resolveKeys } from './object-path.ts';
 import { heldRoles, instanceRight, mayCall, methodRight, type Right, type RolesOf, rolesPermit } from './roles.ts';
 import { CimSchema, findByName, inParameters, normaliseNamespace } from './schema.ts';
 import { bindUrlGroups } from './url-group-binding.ts';
 import { checkValue } from './values.ts';
 import { parseWql } from './wql.ts';
+import { parseAssociators } from './wql-associators.ts';
 import { checkQuery, keyEquality, matches, project } from './wql-match.ts';
 
 /** The provider interfaces that this machine has; a class whose provider is absent does not exist here. */
@@ -122,6 +123,10 @@ class Session implements CimOperations {
   }
 
   async *executeQuery(namespace: string, query: string, options: CallOptions = {}): AsyncIterable<CimInstance> {
+    if (/^\s*(associators|references)\s+of\b/i.test(query)) {
+      await this.#associated(namespace, query, options);
+      return;
+    }
     const path = { namespace, className: query, keys: new Map() };
     const toQueried = () => [instanceRight(this.#schema.findClass(namespace, parseWql(query).className), 'read')];
     const { binding, cls, parsed } = await this.#call('ExecuteQuery', path, toQueried, async () => {
@@ -129,7 +134,7 @@ class Session implements CimOperations {
         throw new CarmineError('cim/invalid-namespace', { context: { namespace } });
       const parsed = parseWql(query);
       const found = this.#find(namespace, parsed.className);
-      checkQuery(found.cls, parsed);
+      checkQuery(found.cls, parsed, query);
       if (found.binding.enumerate === undefined && keyEquality(found.cls, parsed) === undefined) {
         throw notSupported('Enumerate', found.cls);
       }
@@ -145,6 +150,23 @@ class Session implements CimOperations {
       // A key look-up matches by meaning (a prefix in another spelling, a GUID in another case), not by text.
       if (keys !== undefined || matches(cls, parsed.where, instance)) yield project(cls, parsed, instance);
     }
+  }
+
+  /** No class here is an association: an object that exists has none, and one that does not is told. */
+  #associated(namespace: string, text: string, options: CallOptions): Promise<void> {
+    const asked = { namespace, className: text, keys: new Map() };
+    const toObject = () => [
+      instanceRight(this.#schema.findClass(namespace, objectOf(text, namespace).className), 'read'),
+    ];
+    return this.#call('ExecuteQuery', asked, toObject, async () => {
+      const query = parseAssociators(text);
+      const object = objectOf(text, namespace);
+      const { binding, cls } = this.#find(object.namespace, object.className);
+      for (const className of query?.classes ?? []) this.#find(object.namespace, className);
+      if (query?.schemaOnly === true) return;
+      if (binding.get === undefined) throw notSupported('Get', cls);
+      await binding.get(resolveKeys(cls, object.keys), options);
+    });
   }
 
   async subscribe(namespace: string, text: string, { signal }: CallOptions = {}): Promise<AsyncIterable<CimInstance>> {
@@ -315,6 +337,14 @@ async function* lookUp(values: Promise<Values>): AsyncIterable<Values> {
   } catch (error) {
     if (!isNotFound(error) && !isCarmineError(error, 'url-group/invalid-prefix')) throw error;
   }
+}
+
+/** The object that an association query is about; other namespaces than the caller's are not looked into. */
+function objectOf(text: string, namespace: string): ObjectPath {
+  const object = parseObjectPath(parseAssociators(text)?.path ?? '', namespace);
+  if (normaliseNamespace(object.namespace) !== normaliseNamespace(namespace))
+    throw new CarmineError('cim/invalid-namespace', { context: { namespace: object.namespace } });
+  return object;
 }
 
 function toInstance(cls: CimClass, values: Values): CimInstance {

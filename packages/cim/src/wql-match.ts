@@ -1,6 +1,8 @@
-import { CarmineError } from '@carmine/errors';
+import { parseXmlDateTime } from '@carmine/core';
+import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { CimClass, CimInstance, CimProperty, CimValue } from './model.ts';
 import { findByName } from './schema.ts';
+import { systemProperty, systemValue } from './system-properties.ts';
 import { parseScalar } from './values.ts';
 import type { WqlComparison, WqlConstant, WqlExpression, WqlOperator, WqlQuery } from './wql.ts';
 
@@ -8,9 +10,27 @@ import type { WqlComparison, WqlConstant, WqlExpression, WqlOperator, WqlQuery }
  * Throws `cim/invalid-query` when the query names a property that the class has not, or compares one with what it
  * cannot be compared with: before the first instance, not at it.
  */
-export function checkQuery(cls: CimClass, query: WqlQuery): void {
-  for (const name of query.properties ?? []) propertyOf(cls, name);
-  if (query.where !== undefined) walk(query.where, (comparison) => checkComparison(cls, comparison));
+export function checkQuery(cls: CimClass, query: WqlQuery, text = ''): void {
+  for (const name of query.properties ?? []) locate(text, name, () => propertyOf(cls, name));
+  if (query.where !== undefined)
+    walk(query.where, (comparison) => locate(text, comparison.property, () => checkComparison(cls, comparison)));
+}
+
+/** Runs a check; what it finds wrong with `name` is said with the place of that name in the query. */
+function locate(text: string, name: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!isCarmineError(error, 'cim/invalid-query')) throw error;
+    throw new CarmineError('cim/invalid-query', { context: { ...error.context, position: positionOf(text, name) } });
+  }
+}
+
+/** Of the first time that the name stands outside quotes; from 1. */
+function positionOf(text: string, name: string): number {
+  const words = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[A-Za-z_][\w.]*/gs;
+  for (const { 0: word, index } of text.matchAll(words)) if (word === name) return index + 1;
+  return 1;
 }
 
 /**
@@ -67,13 +87,16 @@ export function compare(cls: CimClass, expression: WqlComparison, instance: CimI
   const { operator, value } = expression;
   if (operator === 'isa') return typeof value === 'string' && value.toLowerCase() === instance.className.toLowerCase();
   const property = propertyOf(cls, expression.property);
-  const actual = instance.properties.get(property.name) ?? null;
+  const actual = instance.properties.get(property.name) ?? systemValue(cls, instance, property.name);
   if (value === null || actual === null) {
     if (operator === '=') return value === actual;
     return operator === '<>' && value !== actual;
   }
   if (operator === 'like') return typeof value === 'string' && typeof actual === 'string' && like(value, actual);
-  return orderSatisfies(operator, compareValues(actual, typedConstant(property, value)));
+  const typed = typedConstant(property, value);
+  const [left, right] = property.type === 'datetime' ? [momentOf(actual), momentOf(typed)] : [undefined, undefined];
+  if (left !== undefined && right !== undefined) return orderSatisfies(operator, compareValues(left, right));
+  return orderSatisfies(operator, compareValues(actual, typed));
 }
 
 /** Whether what `compareValues` gave is what the operator asks for. */
@@ -106,6 +129,19 @@ export function compareValues(actual: CimValue, typed: CimValue): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/**
+ * A CIM datetime (DSP0004 section 5.2.4) as microseconds, so that times in different zones compare as what they are; undefined
+ * with wildcards in it. WMI's other date formats depend on the locale of the machine and are not read.
+ */
+function momentOf(value: CimValue): bigint | undefined {
+  const match =
+    typeof value === 'string' ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})([+-]\d{3})$/.exec(value) : null;
+  if (match === null) return undefined;
+  const [, year, month, day, hours, minutes, seconds, micros = '', zone] = match;
+  const milliseconds = parseXmlDateTime(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}Z`);
+  return milliseconds === undefined ? undefined : BigInt(milliseconds - Number(zone) * 60_000) * 1000n + BigInt(micros);
+}
+
 /** The constant as a value that the property's can be compared with; a text is read as the property's type. */
 function typedConstant(
   property: CimProperty,
@@ -125,7 +161,7 @@ function typedConstant(
 }
 
 /**
- * LIKE of WQL: `%` any text, `_` any character, `[a-f]` and `[^a-f]` sets. Matched without backtracking beyond the
+ * LIKE of WQL: `%` any text, `_` any character, `[a-f]` (also written `[a=f]`) and `[^a-f]` sets. Matched without backtracking beyond the
  * last `%`, so that no pattern is slow.
  */
 function like(pattern: string, text: string): boolean {
@@ -171,7 +207,8 @@ function inSet(set: string, character: string): boolean {
   for (let i = 0; i < items.length; i++) {
     const low = items[i] ?? '';
     const high = items[i + 2];
-    if (items[i + 1] === '-' && high !== undefined) {
+    // The documentation prints [a=f] for a range.
+    if ((items[i + 1] === '-' || items[i + 1] === '=') && high !== undefined) {
       if (character >= low && character <= high) return true;
       i += 2;
     } else if (character === low) return true;
@@ -186,7 +223,7 @@ function walk(expression: WqlExpression, visit: (comparison: WqlComparison) => v
 }
 
 function propertyOf(cls: CimClass, name: string): CimProperty {
-  const property = findByName(cls.properties, name);
+  const property = findByName(cls.properties, name) ?? systemProperty(name);
   if (property === undefined) throw invalid(`class ${cls.name} has no property ${name}`);
   return property;
 }

@@ -8,10 +8,11 @@ import { CarmineError } from '@carmine/errors';
  *     not        = "NOT" not | "(" expression ")" | comparison
  *     comparison = name operator constant | constant operator name | name "IS" [ "NOT" ] "NULL"
  *                | name "ISA" string           operator = "=" | "<>" | "!=" | "<" | "<=" | ">" | ">=" | "LIKE"
- *     constant   = string | number | "TRUE" | "FALSE" | "NULL"
+ *     constant   = string | number | "TRUE" | "FALSE" | "NULL"    number: decimal, with exponent, or 0x…
  *
- * Keywords and names match case-insensitively; strings stand in `'` or `"` with `\` escapes. Depth and length are
- * bounded. Errors are `cim/invalid-query` with the position from 1.
+ * Keywords and names match case-insensitively; strings stand in `'` or `"` with `\` escapes. After LIKE only quotes and `\`
+ * itself are escaped ("backslash escapes except in LIKE"; scripts double it all the same). Depth and length are bounded.
+ * Errors are `cim/invalid-query` with the position from 1.
  *
  * Event queries have an interval, and may compare a property with another one:
  *
@@ -74,12 +75,14 @@ type Token = {
   readonly kind: 'word' | 'string' | 'number' | 'symbol' | 'end';
   readonly text: string;
   readonly at: number;
+  /** Of a string, as a pattern of LIKE. */
+  readonly pattern?: string;
 };
 
 function tokenise(text: string): Token[] {
   const tokens: Token[] = [];
   const pattern =
-    /\s*(?:([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(<>|!=|<=|>=|[=<>(),*]))/sy;
+    /\s*(?:([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([+-]?(?:0[xX][\dA-Fa-f]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?))|(<>|!=|<=|>=|[=<>(),*]))/sy;
   let end = 0;
   while (text.slice(end).trim() !== '') {
     pattern.lastIndex = end;
@@ -88,9 +91,11 @@ function tokenise(text: string): Token[] {
     const [whole, word, string, number, symbol] = match;
     const at = pattern.lastIndex - whole.trimStart().length;
     if (word !== undefined) tokens.push({ kind: 'word', text: word, at });
-    else if (string !== undefined)
-      tokens.push({ kind: 'string', text: string.slice(1, -1).replace(/\\(.)/gs, '$1'), at });
-    else if (number !== undefined) tokens.push({ kind: 'number', text: number, at });
+    else if (string !== undefined) {
+      const raw = string.slice(1, -1);
+      const [text, pattern] = [raw.replace(/\\(.)/gs, '$1'), raw.replace(/\\(["'\\])/g, '$1')];
+      tokens.push({ kind: 'string', text, pattern, at });
+    } else if (number !== undefined) tokens.push({ kind: 'number', text: number, at });
     else tokens.push({ kind: 'symbol', text: symbol ?? '', at });
     end = pattern.lastIndex;
   }
@@ -199,6 +204,10 @@ class Parser {
       const right = this.#peek();
       if (this.#kind === 'event' && right.kind === 'word' && !isConstantWord(right.text))
         return { kind: 'compareProperties', property, operator, other: this.#name('a property name') };
+      if (operator === 'like' && right.pattern !== undefined) {
+        this.#next++;
+        return { kind: 'compare', property, operator, value: right.pattern };
+      }
       return { kind: 'compare', property, operator, value: this.#constant() };
     }
     const value = this.#constant();
@@ -219,8 +228,7 @@ class Parser {
     const token = this.#take();
     const lower = token.text.toLowerCase();
     if (token.kind === 'string') return token.text;
-    if (token.kind === 'number')
-      return /^[+-]?\d+$/.test(token.text) ? BigInt(token.text.replace(/^\+/, '')) : Number(token.text);
+    if (token.kind === 'number') return numberOf(token.text);
     if (token.kind === 'word' && isConstantWord(lower)) return lower === 'null' ? null : lower === 'true';
     throw invalid('expected a constant', token.at);
   }
@@ -262,6 +270,13 @@ class Parser {
     this.#next++;
     return token;
   }
+}
+
+/** Integers are exact, however large; a sign before 0x is not known to BigInt. */
+function numberOf(text: string): bigint | number {
+  const digits = text.replace(/^[+-]/, '');
+  if (!/^(0x[\da-f]+|\d+)$/i.test(digits)) return Number(text);
+  return text.startsWith('-') ? -BigInt(digits) : BigInt(digits);
 }
 
 function isConstantWord(text: string): boolean {

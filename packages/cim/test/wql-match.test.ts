@@ -51,6 +51,25 @@ function answer(condition: string, subject = job): boolean {
 
 describe('matches', () => {
   it.each([
+    // system properties
+    ["__CLASS = 'bitsclientjob'", true],
+    ["__class <> 'BitsClientJob'", false],
+    ["__CLASS LIKE 'Bits%'", true],
+    ["__DYNASTY = 'BitsClientJob'", true],
+    ['__SUPERCLASS IS NULL', true],
+    [String.raw`__NAMESPACE = 'root\\microsoft\\bits'`, true],
+    ['__GENUS = 2', true],
+    ['__PROPERTY_COUNT > 0x10', true],
+    [String.raw`__RELPATH = 'BitsClientJob.JobId="{A}"'`, true],
+    // times in different zones, and what cannot be put on a scale
+    ["p_datetime = '20260101020000.000000+120'", true],
+    ["p_datetime < '20251231190001.000000-300'", true],
+    ["p_datetime = '20260101******.******+000'", false],
+    ["DisplayName LIKE 'gr[a=z]%7'", false],
+    ["DisplayName LIKE 'gr[o=ü]%7'", false],
+    ["DisplayName LIKE 'gr[ö=ü]%7'", true],
+    ["DisplayName LIKE 'gr[^a-z]%[7]'", true],
+    ["DisplayName LIKE '%[%]%'", false],
     // texts compare case-insensitively
     ["DisplayName = 'größe 7'", true],
     ["displayname = 'GRÖSSE 7'", false],
