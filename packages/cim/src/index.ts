@@ -35,6 +35,13 @@ export { writeMof } from './mof.ts';
 export { formatObjectPath, parseObjectPath, resolveKeys } from './object-path.ts';
 export { createProxy, type MachineProxy } from './proxy.ts';
 export {
+  type CimQualifier,
+  classQualifiers,
+  methodQualifiers,
+  parameterQualifiers,
+  propertyQualifiers,
+} from './qualifiers.ts';
+export {
   type Right,
   type Role,
   type RolesOf,

@@ -1,4 +1,11 @@
 import type { CimClass, CimElement, CimMethod, CimProperty } from './model.ts';
+import {
+  type CimQualifier,
+  classQualifiers,
+  methodQualifiers,
+  parameterQualifiers,
+  propertyQualifiers,
+} from './qualifiers.ts';
 
 /** The Managed Object Format text of classes (DSP0004 chapter 5 grammar), as `BitsProvider.mof` would define them. */
 export function writeMof(classes: readonly CimClass[]): string {
@@ -15,51 +22,34 @@ export function writeMof(classes: readonly CimClass[]): string {
 }
 
 function writeClass(cls: CimClass): string {
-  const embeddedOnly = cls.methods.length === 0 && !cls.properties.some((property) => property.key);
-  const qualifiers = embeddedOnly
-    ? [`Description(${quote(cls.description)})`]
-    : ['Dynamic', `Provider(${quote(cls.provider)})`, `Description(${quote(cls.description)})`];
   const members = [...cls.properties.map(writeProperty), ...cls.methods.map(writeMethod)];
-  return `[${qualifiers.join(', ')}]\nclass ${cls.name}\n{\n${members.join('\n')}\n};`;
+  return `${writeQualifiers(classQualifiers(cls))}\nclass ${cls.name}\n{\n${members.join('\n')}\n};`;
 }
 
 function writeProperty(property: CimProperty): string {
-  const qualifiers = [
-    ...(property.key ? ['Key'] : []),
-    property.writable ? 'Read, Write' : 'Read',
-    ...embedded(property),
-    `Description(${quote(property.description)})`,
-  ];
-  return `  [${qualifiers.join(', ')}] ${typeName(property)} ${property.name}${property.array ? '[]' : ''};`;
+  return `  ${writeQualifiers(propertyQualifiers(property))} ${writeElement(property)};`;
 }
 
 function writeMethod(method: CimMethod): string {
-  const qualifiers = [
-    'Implemented',
-    ...(method.isStatic ? ['Static'] : []),
-    `Description(${quote(method.description)})`,
-  ];
-  const parameters = method.parameters.map((parameter, id) => {
-    const words = [
-      parameter.direction === 'in' ? 'In' : 'Out',
-      ...(parameter.optional ? ['Optional'] : []),
-      ...embedded(parameter),
-      `ID(${id})`,
-      `Description(${quote(parameter.description)})`,
-    ];
-    return `    [${words.join(', ')}] ${typeName(parameter)} ${parameter.name}${parameter.array ? '[]' : ''}`;
-  });
+  const parameters = method.parameters.map(
+    (parameter, id) => `    ${writeQualifiers(parameterQualifiers(parameter, id))} ${writeElement(parameter)}`,
+  );
   const list = parameters.length === 0 ? '' : `\n${parameters.join(',\n')}\n  `;
-  return `  [${qualifiers.join(', ')}] uint32 ${method.name}(${list});`;
+  return `  ${writeQualifiers(methodQualifiers(method))} uint32 ${method.name}(${list});`;
 }
 
-function embedded(element: CimElement): string[] {
-  return element.embeddedClass === undefined ? [] : [`EmbeddedInstance(${quote(element.embeddedClass)})`];
+function writeQualifiers(qualifiers: readonly CimQualifier[]): string {
+  const words = qualifiers.map(({ name, value }) => {
+    if (value === true) return name;
+    return `${name}(${typeof value === 'string' ? quote(value) : value})`;
+  });
+  return `[${words.join(', ')}]`;
 }
 
 /** An embedded instance is a string with a qualifier in MOF. */
-function typeName(element: CimElement): string {
-  return element.type === 'object' ? 'string' : element.type;
+function writeElement(element: CimElement): string {
+  const type = element.type === 'object' ? 'string' : element.type;
+  return `${type} ${element.name}${element.array ? '[]' : ''}`;
 }
 
 function quote(text: string): string {

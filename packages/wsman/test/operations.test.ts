@@ -1,4 +1,5 @@
 import { bitsNamespace, type CimDispatcher, type CimInstance, type CimOperations, CimSchema } from '@carmine/cim';
+import { CarmineError } from '@carmine/errors';
 import { settle } from '@carmine/testkit';
 import { describe, expect, it } from 'vitest';
 import { readFault } from '../src/client/read-fault.ts';
@@ -198,6 +199,11 @@ describe('size', () => {
     expect(faultOf(await send(envelope({ selectors, headers: small })))).toBe('maxEnvelopeSizeExceeded');
     expect((await send(envelope({ selectors }))).status).toBe(200);
     const body = `<p:BitsClientJob xmlns:p="${wmi}/BitsClientJob"><p:Priority>1</p:Priority></p:BitsClientJob>`;
+    const tight = testServer({
+      limits: { maxEnvelopeSize: 9_000 },
+      dispatcher: fakeDispatcher({ getInstance: async () => job(1, long) }),
+    });
+    expect(faultOf(await tight.send(envelope({ selectors })))).toBe('serviceEnvelopeLimit');
     const put = envelope({ selectors, headers: small, action: `${transfer}/Put`, body });
     expect(faultOf(await send(put))).toBe('unreportableSuccess');
   });
@@ -228,6 +234,56 @@ describe('size', () => {
     expect(faultOf(await full.send(enumerate(), { ...admin, userSid: 'S-1-5-21-3' }))).toBe('quotaLimit');
     await full.clock.advance(240_001);
     expect((await full.send(enumerate())).status).toBe(200);
+  });
+
+  it('no more enumerations of one user than he may have', async () => {
+    const dispatcher = fakeDispatcher({
+      enumerateInstances: async function* () {
+        yield job(1);
+        yield job(2);
+      },
+    });
+    const { send } = testServer({ limits: { maxEnumerationsPerUser: 1 }, dispatcher });
+    expect((await send(enumerate())).status).toBe(200);
+    expect(faultOf(await send(enumerate()))).toBe('tooManyOperations');
+    expect((await send(enumerate(), { ...admin, userSid: 'S-1-5-21-2' })).status).toBe(200);
+  });
+
+  it('MaxCharacters ends a Pull early, and an item that has more is kept for another', async () => {
+    const { send } = testServer({
+      dispatcher: fakeDispatcher({
+        enumerateInstances: async function* () {
+          for (let id = 1; id <= 4; id++) yield job(id, 'x'.repeat(1_000));
+        },
+      }),
+    });
+    const context = contextOf(await send(enumerate()));
+    const take = async (characters: number) => {
+      const body = `<n:Pull><n:EnumerationContext>${context}</n:EnumerationContext><n:MaxElements>9</n:MaxElements><n:MaxCharacters> ${characters}\n</n:MaxCharacters></n:Pull>`;
+      const answer = await send(envelope({ action: `${enumeration}/Pull`, body }));
+      if (answer.status !== 200) return faultOf(answer);
+      return (find(answer, 'Items')?.children ?? []).map(
+        (item) => item.children.find(({ local }) => local === 'JobId')?.text,
+      );
+    };
+    expect(await take(500)).toBe('encodingLimit');
+    expect(await take(4_500)).toEqual(['{1}', '{2}']);
+    expect(await take(0)).toBe('schemaValidation');
+    expect(await take(99_999)).toEqual(['{3}', '{4}']);
+  });
+});
+
+describe('what a provider says', () => {
+  it.each([
+    ['cim/invalid-parameter', 'invalidParameter'],
+    ['cim/invalid-object-path', 'invalidSelectors'],
+    ['internal/shutting-down', 'endpointUnavailable'],
+    ['cim/failed', 'internalError'],
+  ] as const)('%s is %s', async (code, expected) => {
+    const { send } = testServer({
+      dispatcher: fakeDispatcher({ getInstance: () => Promise.reject(new CarmineError(code)) }),
+    });
+    expect(faultOf(await send(envelope({ selectors: { JobId: '{1}' } })))).toBe(expected);
   });
 });
 

@@ -12,6 +12,7 @@ import { CarmineError } from '@carmine/errors';
 import type { XmlAttributes } from '../xml/writer.ts';
 import { XmlWriter } from '../xml/writer.ts';
 import { formatDatetime } from './datetime.ts';
+import type { FragmentNode } from './fragment-path.ts';
 import { namespaces } from './names.ts';
 import { classUri, type ResourceUri } from './resource-uri.ts';
 
@@ -50,6 +51,38 @@ export function encodeFragment(encoding: CimEncoding, instance: CimInstance): st
     if (value !== undefined) encodeElement(writer, encoding, cls.namespace, '', property, value);
   }
   return writer.end('w:XmlFragment').toString();
+}
+
+/**
+ * What a fragment path found (DSP0226 section 7.7): elements of the instance's own namespaces, or their texts (R7.7-6).
+ * UNSPECIFIED: what is there when nothing was found; here nil, so that it is not an empty text.
+ */
+export function encodeNodes(encoding: CimEncoding, nodes: readonly FragmentNode[], asText: boolean): string {
+  const writer = new XmlWriter();
+  if (asText) {
+    const texts = nodes.flatMap(({ element, value }) => textsOf(element, value));
+    if (texts.length === 0) return writer.empty('w:XmlFragment', nilFragment).toString();
+    return writer.element('w:XmlFragment', texts.join('')).toString();
+  }
+  for (const { owner, element, value } of nodes) encodeElement(writer, encoding, owner.namespace, 'p:', element, value);
+  const inner = writer.toString();
+  const owner = nodes[0]?.owner;
+  if (inner === '' || owner === undefined) return new XmlWriter().empty('w:XmlFragment', nilFragment).toString();
+  const attributes = {
+    'xmlns:xsi': namespaces.xsi,
+    'xmlns:p': classUri(encoding.uri, owner.name),
+    'xmlns:cim': namespaces.cim,
+  };
+  return new XmlWriter().start('w:XmlFragment', attributes).append(inner).end('w:XmlFragment').toString();
+}
+
+/** The text of each element that the value would be. */
+function textsOf(element: CimElement, value: CimValue): readonly string[] {
+  if (value === null || isInstance(value)) return [];
+  if (value instanceof Uint8Array) return [...value].map(String);
+  if (Array.isArray(value)) return (value as readonly CimValue[]).flatMap((item) => textsOf(element, item));
+  const text = formatScalar(value as boolean | number | bigint | string);
+  return [element.type === 'datetime' ? formatDatetime(text).text : text];
 }
 
 /** Values of a method call, in the order given, as `p:Method_INPUT` or `p:Method_OUTPUT`. */
@@ -154,5 +187,6 @@ function mismatch(element: CimElement): CarmineError {
 }
 
 const sortedOf = new WeakMap<CimClass, readonly CimProperty[]>();
+const nilFragment: XmlAttributes = { 'xmlns:xsi': namespaces.xsi, 'xsi:nil': 'true' };
 const plainNull: XmlAttributes = { 'xsi:nil': 'true' };
 const preciseNull: XmlAttributes = { 'xsi:nil': 'true', 'xmlns:m': namespaces.p, 'm:IsNullArray': 'true' };

@@ -71,6 +71,7 @@ const byCode: CodeTable = {
   'auth/failed': 'accessDenied',
   'auth/policy': 'accessDenied',
   'internal/aborted': 'timedOut',
+  'internal/shutting-down': 'endpointUnavailable',
 };
 
 const byPlace: Record<FaultPlace, CodeTable> = {
@@ -86,6 +87,9 @@ const byPlace: Record<FaultPlace, CodeTable> = {
     'cim/invalid-namespace': 'cannotProcessFilter',
     'cim/type-mismatch': 'cannotProcessFilter',
     'cim/not-supported': 'cannotProcessFilter',
+    'cim/invalid-object-path': 'cannotProcessFilter',
+    'cim/missing-keys': 'cannotProcessFilter',
+    'cim/unexpected-keys': 'cannotProcessFilter',
   },
   subscription: {
     'cim/invalid-query': 'cannotProcessEventFilter',

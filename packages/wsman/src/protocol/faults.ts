@@ -72,6 +72,18 @@ export const faultTable = {
     code: 2150859003,
     text: 'A WQL filter needs a resource URI without keys.',
   },
+  fragmentPath: {
+    value: sender,
+    subcode: 'w:CannotProcessFilter',
+    code: 2150858899,
+    text: 'The service cannot process the fragment path.',
+  },
+  fragmentDialect: {
+    value: sender,
+    subcode: 'w:FragmentDialectNotSupported',
+    code: 2150858896,
+    text: 'Fragment paths are read as XPath 1.0 only.',
+  },
   concurrency: { value: sender, subcode: 'w:Concurrency', code: 2150858802, text: 'The resource is in use.' },
   pullInProgress: {
     value: sender,
@@ -267,6 +279,13 @@ export const faultTable = {
     code: 2150858776,
     text: 'The resource does not support filters.',
   },
+  endpointUnavailable: {
+    value: receiver,
+    subcode: 'a:EndpointUnavailable',
+    detail: 'ResourceOffline',
+    code: 2150858772,
+    text: 'The service is being stopped.',
+  },
   internalError: {
     value: receiver,
     subcode: 'w:InternalError',
@@ -291,6 +310,12 @@ export const faultTable = {
     code: 2150858779,
     text: 'The enumeration context is not valid.',
   },
+  invalidEnumerationExpiration: {
+    value: sender,
+    subcode: 'n:InvalidExpirationTime',
+    code: 2150858774,
+    text: 'The expiration time of the enumeration is not valid.',
+  },
   invalidHeader: {
     value: sender,
     subcode: 'a:InvalidMessageInformationHeader',
@@ -303,6 +328,13 @@ export const faultTable = {
     detail: 'InvalidTimeout',
     code: 2150858881,
     text: 'OperationTimeout is not valid.',
+  },
+  optionNotSupported: {
+    value: sender,
+    subcode: 'w:InvalidOptions',
+    detail: 'NotSupported',
+    code: 2150858833,
+    text: 'An option is not supported.',
   },
   invalidParameter: {
     value: sender,
@@ -343,6 +375,13 @@ export const faultTable = {
     detail: 'InvalidNamespace',
     code: 2150858840,
     text: 'The body is in the wrong namespace.',
+  },
+  invalidFragment: {
+    value: sender,
+    subcode: 'x:InvalidRepresentation',
+    detail: 'InvalidFragment',
+    code: 2150858841,
+    text: 'The body is not a fragment of that kind.',
   },
   keysChanged: {
     value: sender,
@@ -412,6 +451,12 @@ export const faultTable = {
     detail: 'DuplicateSelectors',
     code: 2150858847,
     text: 'A selector is given twice.',
+  },
+  polymorphismMode: {
+    value: receiver,
+    subcode: 'b:PolymorphismModeNotSupported',
+    code: 2150859063,
+    text: 'The polymorphism mode is not supported.',
   },
   headerRequired: {
     value: sender,

@@ -71,6 +71,7 @@ export const anonymousAddress = 'http://schemas.xmlsoap.org/ws/2004/08/addressin
 export const dialects = {
   wql: 'http://schemas.microsoft.com/wbem/wsman/1/WQL',
   selector: 'http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter',
+  association: 'http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter',
   xpath: 'http://www.w3.org/TR/1999/REC-xpath-19991116',
 } as const;
 

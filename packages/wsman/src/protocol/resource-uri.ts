@@ -5,7 +5,8 @@ import { normaliseNamespace } from '@carmine/cim';
  * because replies use the client's form.
  */
 export interface ResourceUri {
-  readonly form: 'wmi' | 'dmtf';
+  /** `cimxml`: the class itself, not its instances. */
+  readonly form: 'wmi' | 'dmtf' | 'cimxml';
   readonly base: string;
   /** Namespace in the URI, for the WMI form only. */
   readonly namespace: string | undefined;
@@ -25,6 +26,11 @@ export function parseResourceUri(text: string): ResourceUri | undefined {
   }
   // DSP0227's all-classes URI lacks the schema part.
   if (lower === dmtfAllClasses) return { form: 'dmtf', base: dmtfPrefix, namespace: undefined, className: '*' };
+  if (lower.startsWith(schemaPrefix))
+    return withClass(
+      { form: 'cimxml', base: uri.slice(0, schemaPrefix.length), namespace: undefined },
+      uri.slice(schemaPrefix.length),
+    );
   // Vendors use hosts of their own; only the tail counts.
   const match = /^http:\/\/[^/]+\/wbem\/wscim\/1\/cim-schema\/2\//i.exec(uri);
   if (match === null) return undefined;
@@ -47,4 +53,5 @@ function withClass(rest: Omit<ResourceUri, 'className'>, className: string): Res
 
 const wmiPrefix = 'http://schemas.microsoft.com/wbem/wsman/1/wmi/';
 const dmtfPrefix = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/';
+const schemaPrefix = 'http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/';
 const dmtfAllClasses = 'http://schemas.dmtf.org/wbem/wscim/1/*';

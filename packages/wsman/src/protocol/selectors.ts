@@ -63,7 +63,7 @@ export function writeSelectors(writer: XmlWriter, selectors: Iterable<readonly [
   writer.end('w:SelectorSet');
 }
 
-/** DSP0226 section 5.1.2: where an instance is. `__cimnamespace` goes with the DMTF form only, as on Windows. */
+/** DSP0226 section 5.1.2: where an instance is. `__cimnamespace` goes with every form that does not name it, as on Windows. */
 export function writeEndpointReference(
   uri: ResourceUri,
   namespace: string,
@@ -73,7 +73,7 @@ export function writeEndpointReference(
   const writer = new XmlWriter().start('a:EndpointReference').element('a:Address', anonymousAddress);
   writer.start('a:ReferenceParameters').element('w:ResourceURI', classUri(uri, className));
   const first: readonly (readonly [string, CimValue])[] =
-    uri.form === 'dmtf' ? [['__cimnamespace', namespace.replaceAll('\\', '/')]] : [];
+    uri.form === 'wmi' ? [] : [['__cimnamespace', namespace.replaceAll('\\', '/')]];
   writeSelectors(writer, [...first, ...keys]);
   return writer.end('a:ReferenceParameters').end('a:EndpointReference').toString();
 }

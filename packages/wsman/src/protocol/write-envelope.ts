@@ -60,7 +60,11 @@ function finish(writer: XmlWriter, body: string): string {
 function faultBody(fault: Fault, row: FaultDefinition, machine: string): string {
   const text = fault.text ?? row.text;
   const writer = new XmlWriter().start('s:Fault').start('s:Code').element('s:Value', row.value);
-  if (row.subcode !== undefined) writer.start('s:Subcode').element('s:Value', row.subcode).end('s:Subcode');
+  if (row.subcode !== undefined) {
+    // The one prefix that an envelope does not declare anyway.
+    const declared = row.subcode.startsWith('b:') ? { 'xmlns:b': namespaces.b } : undefined;
+    writer.start('s:Subcode').element('s:Value', row.subcode, declared).end('s:Subcode');
+  }
   writer.end('s:Code').start('s:Reason').element('s:Text', text, { 'xml:lang': language }).end('s:Reason');
   // SOAP's own codes carry no detail on Windows, VersionMismatch excepted.
   if (row.value === 's:MustUnderstand') return writer.end('s:Fault').toString();

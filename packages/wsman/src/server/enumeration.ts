@@ -1,4 +1,6 @@
 import { type CimInstance, type CimValue, keyProperties, normaliseNamespace } from '@carmine/cim';
+import { parseXmlDateTime } from '@carmine/core';
+import { parseDuration } from '../protocol/duration.ts';
 import { encodeFragment, encodeInstance } from '../protocol/encode-cim.ts';
 import { carriedFault, faultError } from '../protocol/faults.ts';
 import { actions, namespaces } from '../protocol/names.ts';
@@ -6,6 +8,7 @@ import { writeEndpointReference } from '../protocol/selectors.ts';
 import { child, trimmedText, type XmlElement } from '../xml/element.ts';
 import { encodedLength } from '../xml/encoding.ts';
 import { XmlWriter } from '../xml/writer.ts';
+import { classSource, classWriter } from './class-schema.ts';
 import { Cursor } from './cursor.ts';
 import type { Enumeration, EnumerationStore } from './enumeration-store.ts';
 import { readSource, type Source } from './filter.ts';
@@ -15,12 +18,15 @@ import type { Call, Reply, Target } from './types.ts';
 /** DSP0226 section 8.2 and 8.3, spec section 7.7: starts an enumeration, and answers with a batch if asked to. */
 export async function enumerate(call: Call, store: EnumerationStore): Promise<Reply> {
   const body = requireContent(call, 'Enumerate');
+  const isSchema = call.target.uri.form === 'cimxml';
   const mode = readMode(trimmedText(child(body, namespaces.w, 'EnumerationMode')) ?? 'EnumerateObject');
-  const source = readSource(call, body);
+  checkPolymorphism(trimmedText(child(body, namespaces.b, 'PolymorphismMode')));
+  checkExpires(trimmedText(child(body, namespaces.n, 'Expires')));
+  const source = isSchema ? classSource(call, body) : readSource(call, body);
   const owner = call.token.userSid;
   store.checkRoom(owner);
   const cursor = new Cursor((signal) => source.open(signal));
-  const writeItem = itemWriter(call, source, mode);
+  const writeItem = isSchema ? classWriter(call, mode) : itemWriter(call, source, mode);
   try {
     // The first item is fetched at once, so that a bad query is refused here and not by the first Pull.
     const first = await place(source.place, () => cursor.peek(call.signal));
@@ -51,11 +57,12 @@ export async function pull(call: Call, store: EnumerationStore): Promise<Reply> 
   const enumeration = findEnumeration(call, store, body);
   if (enumeration.pulling) throw faultError('pullInProgress');
   const max = readMaxElements(child(body, namespaces.n, 'MaxElements'), call);
+  const maxCharacters = readMaxCharacters(child(body, namespaces.n, 'MaxCharacters'));
   enumeration.pulling = true;
   let done = false;
   let items: string;
   try {
-    const batch = await fillBatch(call, enumeration.cursor, enumeration.writeItem, max, 'skip');
+    const batch = await fillBatch(call, enumeration.cursor, enumeration.writeItem, max, 'skip', maxCharacters);
     // "Nothing available in time": the context stays valid and the client tries again.
     if (batch.items === '' && !batch.done) throw faultError('timedOut');
     ({ done, items } = batch);
@@ -83,15 +90,28 @@ export async function release(call: Call, store: EnumerationStore): Promise<Repl
   return { action: `${actions.release}Response`, body: '' };
 }
 
-type Mode = 'EnumerateObject' | 'EnumerateEPR' | 'EnumerateObjectAndEPR';
+export type EnumerationMode = 'EnumerateObject' | 'EnumerateEPR' | 'EnumerateObjectAndEPR';
 
-function readMode(text: string): Mode {
+function readMode(text: string): EnumerationMode {
   if (text === 'EnumerateObject' || text === 'EnumerateEPR' || text === 'EnumerateObjectAndEPR') return text;
   throw faultError('enumerationMode');
 }
 
+/** No class here has subclasses, so every mode means the same; Windows ignores it altogether ([MS-WSMV] 3.1.4.1.27). */
+function checkPolymorphism(mode: string | undefined): void {
+  if (mode !== undefined && !/^((In|Ex)cludeSubClassProperties|None)$/.test(mode)) throw faultError('polymorphismMode');
+}
+
+/** A client may say when it will have forgotten (DSP0226 section 8.2); our own limit is what counts, if what it says is a time. */
+function checkExpires(text: string | undefined): void {
+  if (text === undefined) return;
+  const duration = parseDuration(text);
+  if (duration === undefined ? parseXmlDateTime(text) === undefined : duration <= 0)
+    throw faultError('invalidEnumerationExpiration');
+}
+
 /** How items look (DSP0226 section 8.7). A projection has no EPRs unless its keys were selected too. */
-function itemWriter(call: Call, source: Source, mode: Mode): (instance: CimInstance) => string {
+function itemWriter(call: Call, source: Source, mode: EnumerationMode): (instance: CimInstance) => string {
   const { encoding } = call;
   const write = source.projection ? encodeFragment : encodeInstance;
   switch (mode) {
@@ -133,6 +153,7 @@ async function fillBatch(
   writeItem: (instance: CimInstance) => string,
   max: number,
   oversized: 'skip' | 'keep',
+  maxCharacters = Number.POSITIVE_INFINITY,
 ): Promise<Batch> {
   const limit = call.bodyLimit() - encodedLength(batchFrame, call.textEncoding);
   let items = '';
@@ -144,6 +165,11 @@ async function fillBatch(
     if (count === max) return { items, done: false };
     const item = writeItem(next.value);
     octets += encodedLength(item, call.textEncoding);
+    if (items.length + item.length > maxCharacters) {
+      // UNSPECIFIED: an item with more characters is kept for a Pull that takes it.
+      if (count > 0) return { items, done: false };
+      throw faultError('encodingLimit', { text: 'The next item has more than MaxCharacters.' });
+    }
     if (octets > limit) {
       if (count > 0 || oversized === 'keep') return { items, done: false };
       cursor.take();
@@ -178,13 +204,26 @@ export function readMaxElements(element: XmlElement | undefined, call: Call): nu
   return Math.min(Number(text), call.limits.maxBatchItems);
 }
 
+/** Of the items of one Pull (DSP0226 section 8.4); counted as UTF-16 has them, which are never fewer. */
+function readMaxCharacters(element: XmlElement | undefined): number {
+  const text = trimmedText(element);
+  if (text === undefined || text === '') return Number.POSITIVE_INFINITY;
+  if (!/^\+?\d{1,20}$/.test(text) || /^\+?0+$/.test(text)) throw faultError('schemaValidation');
+  return Number(text);
+}
+
 function keyOf(target: Target): string {
-  return `${normaliseNamespace(target.namespace)}:${target.cls?.name.toLowerCase() ?? '*'}`;
+  return `${target.uri.form === 'cimxml' ? 'class ' : ''}${normaliseNamespace(target.namespace)}:${target.cls?.name.toLowerCase() ?? '*'}`;
 }
 
 function isRetryable(error: unknown): boolean {
   const name = carriedFault(error)?.name;
-  return name === 'timedOut' || name === 'maxEnvelopeSizeExceeded' || name === 'serviceEnvelopeLimit';
+  return (
+    name === 'timedOut' ||
+    name === 'encodingLimit' ||
+    name === 'maxEnvelopeSizeExceeded' ||
+    name === 'serviceEnvelopeLimit'
+  );
 }
 
 const noItems: Batch = { items: '', done: false };

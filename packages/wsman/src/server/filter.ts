@@ -11,6 +11,7 @@ import type { FaultPlace } from '../protocol/fault-mapping.ts';
 import { faultError } from '../protocol/faults.ts';
 import { dialects, namespaces } from '../protocol/names.ts';
 import { attribute, child, children, type XmlElement } from '../xml/element.ts';
+import { associationSource } from './association-filter.ts';
 import { place } from './place.ts';
 import { targetClass } from './target.ts';
 import type { Call } from './types.ts';
@@ -46,11 +47,14 @@ export function readSource(call: Call, body: XmlElement): Source {
       return wqlSource(call, filter.text.trim());
     case dialects.selector:
       return selectorSource(call, filter);
+    case dialects.association:
+      return associationSource(call, filter);
     default:
       throw faultError('dialectUnavailable', {
         details: [
           ['n:SupportedDialect', dialects.wql],
           ['n:SupportedDialect', dialects.selector],
+          ['n:SupportedDialect', dialects.association],
         ],
       });
   }
@@ -60,7 +64,7 @@ export function readSource(call: Call, body: XmlElement): Source {
 function wqlSource(call: Call, query: string): Source {
   return {
     place: 'filter',
-    projection: !/^select\s*\*/i.test(query),
+    projection: /^select\s+[^\s*]/i.test(query),
     open: (signal) => call.session.executeQuery(call.target.namespace, query, { signal }),
   };
 }

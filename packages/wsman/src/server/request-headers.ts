@@ -14,8 +14,10 @@ export interface RequestHeaders {
   readonly timeout: number;
   /** Octets of the response envelope that the client takes, capped; undefined when it did not say. */
   readonly maxEnvelopeSize: number | undefined;
-  readonly preciseArrays: boolean;
-  readonly fragment: boolean;
+  /** Texts of the options by lower-case name; of those that repeat the last (spec: section 4.5). */
+  readonly options: ReadonlyMap<string, string>;
+  /** w:FragmentTransfer. */
+  readonly fragment: XmlElement | undefined;
   /** e:Identifier: which subscription the message is about. */
   readonly identifier: string | undefined;
   /** Reference parameters of ReplyTo, which go into the header of the reply. */
@@ -65,8 +67,8 @@ export function readHeaders(headers: readonly XmlElement[], limits: WsmanLimits)
     selectorSet: found.get('w:SelectorSet'),
     timeout: readTimeout(found.get('w:OperationTimeout'), limits),
     maxEnvelopeSize: readMaxEnvelopeSize(found.get('w:MaxEnvelopeSize'), limits),
-    preciseArrays: readOptions(found.get('w:OptionSet')),
-    fragment: fragment !== undefined,
+    options: readOptions(found.get('w:OptionSet')),
+    fragment,
     identifier: trimmedText(found.get('e:Identifier')),
     replyParameters: child(replyTo, namespaces.a, 'ReferenceParameters')?.children ?? [],
   };
@@ -125,17 +127,25 @@ function readMaxEnvelopeSize(header: XmlElement | undefined, limits: WsmanLimits
   return Math.min(value, limits.maxEnvelopeSize);
 }
 
-/** Options are never a reason to refuse ([MS-WSMV] note 52), unless they are too long; one of them matters. */
-function readOptions(set: XmlElement | undefined): boolean {
-  if (set === undefined) return false;
-  let precise = false;
+/** Options are never a reason to refuse ([MS-WSMV] note 52), unless they are too long. */
+function readOptions(set: XmlElement | undefined): ReadonlyMap<string, string> {
+  if (set === undefined) return noOptions;
+  const options = new Map<string, string>();
   for (const option of children(set, namespaces.w, 'Option')) {
     const name = attribute(option, '', 'Name') ?? '';
     if (name.length > 2048 || option.text.length > 4096) throw faultError('optionLimit');
-    if (name.toLowerCase() === 'msftwinrm:useprecisearrays') precise = /^\s*(true|1)\s*$/i.test(option.text);
+    options.set(name.trim().toLowerCase(), option.text.trim());
   }
-  return precise;
+  return options;
 }
+
+/** Whether a switch was set; xs:boolean in any case. */
+export function isOptionSet(headers: RequestHeaders, name: string, otherwise = false): boolean {
+  const text = headers.options.get(name.toLowerCase());
+  return text === undefined ? otherwise : /^(true|1)$/i.test(text);
+}
+
+const noOptions: ReadonlyMap<string, string> = new Map();
 
 function isKnown(uri: string, local: string): boolean {
   return knownName(uri, local) !== undefined;

@@ -17,15 +17,17 @@ import {
 } from '../xml/encoding.ts';
 import { parseXml } from '../xml/parse.ts';
 import { writeElement } from '../xml/write-element.ts';
+import { getClass } from './class-schema.ts';
 import { enumerate, pull, release } from './enumeration.ts';
 import { EnumerationStore } from './enumeration-store.ts';
 import { Eventing } from './eventing/eventing.ts';
 import { pullEvents } from './eventing/pull-events.ts';
 import { getStatus, renew, subscribe, unsubscribe } from './eventing/subscribe.ts';
+import { fragmentOperation } from './fragment.ts';
 import { writeIdentify } from './identify.ts';
 import { invoke, methodOf } from './invoke.ts';
 import { defaultWsmanLimits, type WsmanLimits } from './limits.ts';
-import { checkUnderstood, messageIdOf, type RequestHeaders, readHeaders } from './request-headers.ts';
+import { checkUnderstood, isOptionSet, messageIdOf, type RequestHeaders, readHeaders } from './request-headers.ts';
 import { findTarget } from './target.ts';
 import { get, put, remove } from './transfer.ts';
 import type {
@@ -108,7 +110,6 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
     const headers = readHeaders(envelope.headers, limits);
     checkSoapAction(request.soapAction, headers.action);
     const target = findTarget(headers, dispatcher.schema, defaultNamespace);
-    if (headers.fragment) throw faultError('fragmentLevelAccess');
     const operation = selectOperation(headers, target, envelope.content);
     const head: Omit<ResponseHead, 'action'> = {
       messageId: newMessageId(),
@@ -123,7 +124,11 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
         target,
         token: request.token,
         session: dispatcher.session(request.token),
-        encoding: { schema: dispatcher.schema, uri: target.uri, preciseArrays: headers.preciseArrays },
+        encoding: {
+          schema: dispatcher.schema,
+          uri: target.uri,
+          preciseArrays: isOptionSet(headers, 'msftwinrm:UsePreciseArrays'),
+        },
         textEncoding,
         bodyLimit: () =>
           limit - encodedLength(writeResponse({ ...head, action: `${headers.action}Response` }, ' '), textEncoding) - 2,
@@ -131,15 +136,19 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
         signal,
       }),
     );
-    const response = success(writeResponse({ ...head, action: reply.action }, reply.body), textEncoding);
+    const extraHeaders = `${head.extraHeaders ?? ''}${reply.headers ?? ''}`;
+    const response = success(writeResponse({ ...head, extraHeaders, action: reply.action }, reply.body), textEncoding);
     if (response.body.length > limit) throw tooLarge(reply, headers);
     return response;
   }
 
   function selectOperation(headers: RequestHeaders, target: Target, content: XmlElement | undefined): Operation {
+    if (headers.fragment !== undefined) return fragmentOperation(headers.action, headers.fragment);
+    const isSchema = target.uri.form === 'cimxml';
+    if (isSchema && !schemaActions.has(headers.action)) throw faultError('actionMismatch');
     switch (headers.action) {
       case actions.get:
-        return get;
+        return isSchema ? getClass : get;
       case actions.put:
         return put;
       case actions.delete:
@@ -260,6 +269,8 @@ function withoutBody(status: number): WsmanResponse {
   return { status, contentType: undefined, body: new Uint8Array(0) };
 }
 
+/** What can be done with classes. */
+const schemaActions: ReadonlySet<string> = new Set([actions.get, actions.enumerate, actions.pull, actions.release]);
 const soapType = 'application/soap+xml';
 const anonymousVersion = 'OS: 0.0.0 SP: 0.0 Stack: 3.0';
 const defaultProfiles = ['http/spnego-kerberos', 'https/spnego-kerberos'];

@@ -112,6 +112,8 @@ export interface Call {
 export interface Reply {
   readonly action: string;
   readonly body: string;
+  /** Header blocks beside the usual ones, already written. */
+  readonly headers?: string | undefined;
   /** True when something was changed that a too large response would hide. */
   readonly changed?: boolean | undefined;
 }
