@@ -164,6 +164,67 @@ describe('the HTTP server', () => {
     expect(await other.until('HTTP/1.1 405 ')).toContain('Allow: POST');
   });
 
+  it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('refuses %s and keeps the connection', async (method) => {
+    const { port } = await start({ tls: undefined });
+    const { socket, until } = raw(port, false);
+    socket.write(`${method} /wsman HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ok\r\nContent-Length: 0\r\n\r\n`);
+    expect(await until('\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 .*Content-Length: 0\r\n.*Allow: POST\r\n/s);
+    socket.write(message(identify).replace('/wsman', '/other'));
+    await until('HTTP/1.1 404 ');
+  });
+
+  it('answers Expect: 100-continue before the body comes', async () => {
+    const { port } = await start();
+    const { socket, until } = raw(port);
+    const [head = '', body = ''] = message(identify, 'Authorization: Basic ok\r\nExpect: 100-continue\r\n').split(
+      '\r\n\r\n',
+    );
+    socket.write(`${head}\r\n\r\n`);
+    await until('HTTP/1.1 100 Continue\r\n\r\n');
+    socket.write(body);
+    await until('IdentifyResponse></s:Body>');
+  });
+
+  it('writes head and body at once', async () => {
+    const { port } = await start({
+      accept: () => ({ context: undefined, authenticate: () => ({ kind: 'accepted', token: admin }) }),
+    });
+    const { socket, until } = raw(port);
+    const pieces: string[] = [];
+    socket.on('data', (data: Buffer) => pieces.push(data.toString('latin1')));
+    for (let round = 1; round <= 3; round++) {
+      pieces.length = 0;
+      socket.write(message(identify));
+      await until(new RegExp(`(IdentifyResponse></s:Body></s:Envelope>[\\s\\S]*){${round}}`));
+      // A TLS record each would come as an event each.
+      expect(pieces).toEqual([expect.stringMatching(/^HTTP\/1\.1 200 [\s\S]*<\/s:Envelope>$/)]);
+    }
+  });
+
+  it('drops a peer that sends its body too slowly, and one that says no more', async () => {
+    const limits = { headersTimeout: 50, requestTimeout: 100, keepAliveTimeout: 50 };
+    const { port } = await start({ tls: undefined, limits });
+    const slow = raw(port, false);
+    slow.socket.write(message(identify).slice(0, -10));
+    const silent = raw(port, false);
+    silent.socket.write('GET /other HTTP/1.1\r\nHost: x\r\n\r\n');
+    await silent.until('HTTP/1.1 404 ');
+    await Promise.all([slow.closed, silent.closed]);
+    expect(slow.received()).toMatch(/^(HTTP\/1\.1 408 .*)?$/s);
+  });
+
+  it('drops a peer that closed its half, after the answer if there is one to give', async () => {
+    const { port } = await start({ tls: undefined });
+    const unfinished = raw(port, false);
+    unfinished.socket.end(message(identify).slice(0, -10));
+    await unfinished.closed;
+    expect(unfinished.received()).not.toContain('200');
+    const asked = raw(port, false);
+    asked.socket.end('GET /other HTTP/1.1\r\nHost: x\r\n\r\n');
+    await asked.closed;
+    expect(asked.received()).toMatch(/^HTTP\/1\.1 404 /);
+  });
+
   it('drops a peer that does not finish its request', async () => {
     const { port } = await start({ tls: undefined, limits: { headersTimeout: 50, requestTimeout: 100 } });
     const slow = raw(port, false);

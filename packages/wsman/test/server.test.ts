@@ -14,8 +14,8 @@ const invoke = (method: string, values: Record<string, string>, selectors: Recor
       .join('')}</p:${method}_INPUT>`,
   });
 
-describe('the sample of the documentation (bits.md 3.8 B)', () => {
-  it('creates a job, sets its priority, resumes, looks and completes', async () => {
+describe('a job', () => {
+  it('is made, changed, resumed, looked at and cancelled', async () => {
     const { send } = testServer();
     const created = await send(
       invoke('CreateJob', {

@@ -7,17 +7,22 @@ import type { Ask } from './ask.ts';
 
 /**
  * Runs an enumeration to its end, one batch after the other (DSP0226 section 8). A server that has nothing yet says so
- * with w:TimedOut or an empty batch; it is asked again, though not for ever. Who stops early releases the context.
+ * with w:TimedOut or an empty batch; it is asked again, though not for ever. Who stops early releases the context. The first
+ * batch is a small one: who waits for the first item does not wait for a thousand.
  */
 export async function* enumerateItems(
   ask: Ask,
   resourceUri: string,
-  filter: string,
+  /** Further children of n:Enumerate, written. */
+  extra: string,
   batchSize: number,
   options: CallOptions | undefined,
 ): AsyncIterable<XmlElement> {
   const start = new XmlWriter().start('n:Enumerate').empty('w:OptimizeEnumeration');
-  start.element('w:MaxElements', String(batchSize)).append(filter).end('n:Enumerate');
+  start
+    .element('w:MaxElements', String(Math.min(batchSize, firstBatch)))
+    .append(extra)
+    .end('n:Enumerate');
   const message = { action: actions.enumerate, resourceUri, body: start.toString(), idempotent: true };
   let batch = readBatch(await ask(message, options));
   let quiet = 0;
@@ -87,5 +92,7 @@ function readBatch(response: XmlElement | undefined): Batch {
   return { items, context: find('EndOfSequence') !== undefined || context === '' ? undefined : context };
 }
 
+/** Items of the first batch. */
+const firstBatch = 20;
 /** Batches without an item that are taken in a row. */
 const patience = 20;

@@ -30,6 +30,7 @@ import { encodeText } from '../xml/encoding.ts';
 import { XmlWriter } from '../xml/writer.ts';
 import type { Ask } from './ask.ts';
 import { enumerateItems } from './enumerate.ts';
+import { readReference } from './read-reference.ts';
 import { readResponse } from './read-response.ts';
 import { subscribeByPull } from './subscribe.ts';
 import type { IdentifyResult, WsmanOperations, WsmanOperationsOptions } from './types.ts';
@@ -90,6 +91,17 @@ export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOpe
   ): AsyncIterable<CimInstance> {
     for await (const node of enumerateItems(ask, wmiUri(namespace, className), '', batchSize, callOptions))
       yield decodeInstance(namespace, instanceClassName(node), node, true);
+  }
+
+  async function* enumerateReferences(
+    namespace: string,
+    className: string,
+    callOptions?: CallOptions,
+  ): AsyncIterable<ObjectPath> {
+    const mode = new XmlWriter().element('w:EnumerationMode', 'EnumerateEPR').toString();
+    const cls = findClass(namespace, className);
+    for await (const node of enumerateItems(ask, wmiUri(namespace, className), mode, batchSize, callOptions))
+      yield { namespace, className: cls?.name ?? className, keys: readReference(cls, node) };
   }
 
   async function* executeQuery(
@@ -193,6 +205,7 @@ export function createWsmanOperations(options: WsmanOperationsOptions): WsmanOpe
   return {
     getInstance,
     enumerateInstances,
+    enumerateReferences,
     executeQuery,
     subscribe,
     modifyInstance,

@@ -1,4 +1,4 @@
-import type { CimOperations, CimSchema } from '@carmine/cim';
+import type { CimOperations, CimSchema, ObjectPath } from '@carmine/cim';
 import type { CallOptions } from '@carmine/core';
 
 /** One request of the client, ready for a transport. */
@@ -46,4 +46,6 @@ export interface IdentifyResult {
 /** CIM calls over WS-Management. */
 export interface WsmanOperations extends CimOperations {
   identify(options?: CallOptions): Promise<IdentifyResult>;
+  /** The paths of the instances, without the rest of them (EnumerateEPR, DSP0226 section 8.7). */
+  enumerateReferences(namespace: string, className: string, options?: CallOptions): AsyncIterable<ObjectPath>;
 }
