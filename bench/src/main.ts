@@ -4,11 +4,13 @@ import { copyScenario } from './scenarios/copy.ts';
 import { fetchScenario } from './scenarios/fetch.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
+import { wsmanScaleScenario } from './scenarios/wsman-scale.ts';
 
 /** `npm run bench -- SCENARIO [--rounds N] [--json]` */
 const scenarios: Readonly<Record<string, Scenario>> = {
   auth: authScenario,
   wsman: wsmanScenario,
+  'wsman-scale': wsmanScaleScenario,
   copy: copyScenario,
   fetch: fetchScenario,
 };

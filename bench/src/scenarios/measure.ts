@@ -75,6 +75,11 @@ export function cpuOfStat(stat: string): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** Octets of memory that a running process holds, /proc/PID/status VmRSS. */
+export function memoryOfProcess(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+}
+
 /** One thing to be measured, by name. */
 export interface Contender {
   readonly name: string;

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { createHttpInitiator, type SecurityContext } from '@carmine/auth';
-import { systemEnvironment } from '@carmine/auth/node';
 import { bitsClientJobClass, bitsNamespace } from '@carmine/cim';
 import { sealFrame } from '../sealed-frame.ts';
 import { soapRequest } from '../soap-request.ts';
 import { LoadConnection } from './load-connection.ts';
 import { cpuOfProcess } from './measure.ts';
+import { ntlmLogon, plainType, post } from './ntlm-logon.ts';
 
 /** The other end of the scenario `wsman`, a process of its own: asks over kept-alive connections as fast as it is answered. */
 
@@ -39,7 +38,6 @@ export interface LoadRound {
   readonly p99: number;
 }
 
-const plainType = 'application/soap+xml;charset=UTF-8';
 const order = JSON.parse(process.argv[2] ?? '') as LoadOrder;
 const { user, ports, jobId, pid, connections, rounds, seconds } = order;
 const credentials = { user, password: readFileSync(order.passwordFile, 'utf8').trim() };
@@ -83,38 +81,11 @@ async function basic(): Promise<(body: Uint8Array) => Ask> {
 /** Every request is sealed anew, as it must be; the answers' seals are not broken: their order and status are looked at. */
 async function sealed(): Promise<(body: Uint8Array) => Ask> {
   const connection = await LoadConnection.open(ports.http, undefined);
-  const context = await logOn(connection);
+  const context = await ntlmLogon(connection, credentials);
   return (body) => async () => {
     const frame = sealFrame(context, body);
     mustBe200(await connection.ask(post(frame.body, frame.contentType)), 'Encrypted Boundary');
   };
-}
-
-async function logOn(connection: LoadConnection): Promise<SecurityContext> {
-  const initiator = createHttpInitiator({
-    credentials,
-    schemes: ['negotiate'],
-    environment: systemEnvironment,
-    host: '127.0.0.1',
-    service: 'WSMAN',
-    secureTransport: false,
-  });
-  let challenges = ['Negotiate'];
-  for (let leg = 0; leg < 4; leg++) {
-    const answer = await connection.ask(post(new Uint8Array(0), plainType, initiator.next(challenges)));
-    challenges = [...answer.head.matchAll(/^www-authenticate: (.*)$/gim)].map(([, value = '']) => value.trim());
-    if (answer.status !== 200) continue;
-    initiator.finish(challenges);
-    if (initiator.context !== undefined) return initiator.context;
-  }
-  throw new Error('the logon did not succeed');
-}
-
-function post(body: Uint8Array, contentType: string, authorization?: string): Uint8Array {
-  const lines = ['POST /wsman HTTP/1.1', 'Host: 127.0.0.1', `Content-Type: ${contentType}`];
-  if (authorization !== undefined) lines.push(`Authorization: ${authorization}`);
-  lines.push(`Content-Length: ${body.length}`);
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
 }
 
 function mustBe200({ status, body }: { readonly status: number; readonly body: Uint8Array }, part: string): void {

@@ -38,6 +38,8 @@ export interface AgentConfiguration {
     readonly https: ListenAddress | undefined;
     readonly auth: readonly ManagementScheme[];
     readonly channelBinding: ChannelBindingPolicy;
+    /** Connections to one listener at once; two thirds of them from one address. */
+    readonly maxConnections: number;
     /** Where events may be pushed to: `host:port`, or networks. Empty: nowhere. */
     readonly pushTo: readonly string[];
     readonly tls:
@@ -90,6 +92,7 @@ const schema = {
   'management.dcom_exporter': addressValue,
   'management.auth': listOf(oneOf(managementSchemes)),
   'management.channel_binding': oneOf(channelBindingPolicies),
+  'management.max_connections': integerValue(1, 65_535),
   'management.push_to': listOf(pushTargetValue),
   'management.tls.cert': pathValue,
   'management.tls.key': pathValue,
@@ -199,6 +202,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       https,
       auth,
       channelBinding: read('management.channel_binding') ?? 'required',
+      maxConnections: read('management.max_connections') ?? 300,
       pushTo: read('management.push_to') ?? [],
       tls:
         cert === undefined || key === undefined

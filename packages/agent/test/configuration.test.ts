@@ -71,6 +71,7 @@ describe('every key', () => {
       (c) => [...c.kerberos.accounts],
       [['alice@example.com', 'admin']],
     ],
+    ['management.max_connections = 2000', (c) => c.management.maxConnections, 2000],
     ['management.channel_binding = "relaxed"', (c) => c.management.channelBinding, 'relaxed'],
     [
       'management.push_to = ["sink.example:443", "[::1]:80", "192.0.2.0/24", "2001:db8::/32"]',
@@ -120,6 +121,7 @@ describe('every key', () => {
         https: undefined,
         auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
+        maxConnections: 300,
         pushTo: [],
         tls: undefined,
         certificates: new Map(),
@@ -190,6 +192,7 @@ describe('every key', () => {
         'in the list: expected "host:port" or a network such as "192.0.2.0/24"',
       ],
     ),
+    ['management.max_connections = 0', 'management.max_connections', 'expected an integer from 1 to 65535'],
     ['management.tls.cert = "c.pem"', 'management.tls.cert', 'expected an absolute path'],
     ['management.tls.key = true', 'management.tls.key', 'expected an absolute path'],
     ['server.bind = [""]', 'server.bind', 'in the list: expected a text'],

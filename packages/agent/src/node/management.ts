@@ -98,6 +98,10 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
         const accepting = tls?.certificateLogon?.accept(acceptor, clientCertificate, source) ?? acceptor;
         return auditedAcceptor(accepting, source, options.onAuthentication);
       },
+      limits: {
+        maxConnections: configuration.maxConnections,
+        maxConnectionsPerAddress: Math.ceil((configuration.maxConnections * 2) / 3),
+      },
       onError: (error) => log.error('a management request failed', error),
     });
     servers.push(server);
