@@ -75,6 +75,8 @@ describe('errors survive the way over the wire', () => {
     ['auth/access-denied', 'operation'],
     ['job/invalid-state', 'operation'],
     ['job/too-many-jobs', 'operation'],
+    ['job/invalid-argument', 'representation'],
+    ['job/string-too-long', 'representation'],
     ['internal/shutting-down', 'operation'],
   ];
   it.each(places)('%s in %s', (code, place) => {
@@ -411,6 +413,12 @@ describe('unusual and malformed requests', () => {
     ['Put of an unknown property', put(job('<p:Nothing>1</p:Nothing>')), 'representationValues'],
     ['Put of a bad value', put(job('<p:Priority>much</p:Priority>')), 'representationValues'],
     ['Put of a value out of range', put(job('<p:Priority>4294967296</p:Priority>')), 'representationValues'],
+    ['Put of a value that means nothing', put(job('<p:Priority>9</p:Priority>')), 'representationValues'],
+    [
+      'Put of a fragment that means nothing',
+      { ...put('<w:XmlFragment>9</w:XmlFragment>'), headers: fragment('Priority/text()') },
+      'representationValues',
+    ],
     ['Put of elements for text', put(job('<p:Priority><x/></p:Priority>')), 'representationValues'],
     ['Put of another key', put(job('<p:JobId>x</p:JobId>')), 'keysChanged'],
     ['Put of a read-only property', put(job('<p:State>7</p:State>')), 'ok'],

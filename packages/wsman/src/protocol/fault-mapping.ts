@@ -79,6 +79,9 @@ const byPlace: Record<FaultPlace, CodeTable> = {
   representation: {
     'cim/type-mismatch': 'representationValues',
     'cim/invalid-parameter': 'representationValues',
+    // What an engine says of a value that the schema allows.
+    'job/invalid-argument': 'representationValues',
+    'job/string-too-long': 'representationValues',
   },
   parameters: {},
   // "The code clients meet for any bad WQL, class or namespace inside a query".

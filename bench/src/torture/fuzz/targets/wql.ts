@@ -6,6 +6,7 @@ const queries = [
   'SELECT * FROM BitsClientJob',
   "select JobId, State from BitsClientJob where State = 4 and (DisplayName like '%a_[b-c]\\'%' or not Priority <> 1e3)",
   'SELECT * FROM BitsClientJob WHERE BytesTotal >= -18446744073709551616 AND Description IS NOT NULL OR "x" != Owner',
+  "select __CLASS from A where __RELPATH like 'C:\\\\a[^%_=z]%' or p = -0xFf",
   `select * from A where ${'not ('.repeat(20)}x isa "y"${')'.repeat(20)}`,
 ];
 

@@ -68,6 +68,8 @@ export async function wsmanTarget(): Promise<FuzzTarget> {
     input: bytesOf(pushSubscribe),
     feed: (input) => ask(server, input),
   });
+  for (const [name, text] of requests)
+    seeds.push({ name: `wsman request: ${name}`, input: bytesOf(text), feed: (input) => ask(server, input) });
   const connection = newConnection(server);
   const frame = concat(`${sealedType}\n`, sealFrame(context, bytesOf(identify)).body);
   seeds.push({ name: 'wsman sealed frame', input: frame, feed: (input) => askSealed(connection, input) });
@@ -94,6 +96,17 @@ const calls: readonly (readonly [name: string, call: Call])[] = [
   ['Get', (client): Promise<CimInstance> => client.getInstance(path)],
   ['Put', (client) => client.modifyInstance(path, new Map([['DisplayName', 'an&other <name>']]))],
   ['Enumerate', (client) => all(client.enumerateInstances(bitsNamespace, path.className))],
+  ['references', (client) => all(client.enumerateReferences(bitsNamespace, path.className))],
+  [
+    'associators',
+    (client) =>
+      all(
+        client.executeQuery(
+          bitsNamespace,
+          "ASSOCIATORS OF {BitsClientJob.JobId='{00000000-0000-4000-8000-000000000001}'} WHERE Role = x",
+        ),
+      ),
+  ],
   [
     'query',
     (client) =>
@@ -147,8 +160,8 @@ function once(...responses: readonly ExchangeResponse[]): WsmanExchange {
   };
 }
 
-async function all(items: AsyncIterable<CimInstance>): Promise<readonly CimInstance[]> {
-  const list: CimInstance[] = [];
+async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const list: T[] = [];
   for await (const item of items) list.push(item);
   return list;
 }
@@ -282,6 +295,10 @@ const pulledEvent = [
 ].join('');
 
 /** Everything that a Subscribe can say. */
+const bits = 'http://schemas.microsoft.com/wbem/wsman/1/wmi/root/microsoft/bits';
+const oneJob =
+  '<w:SelectorSet><w:Selector Name="JobId">{00000000-0000-4000-8000-000000000001}</w:Selector></w:SelectorSet>';
+
 const pushSubscribe = [
   '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:e="http://schemas.xmlsoap.org/ws/2004/08/eventing"><s:Header>',
   '<a:To>http://host:5985/wsman</a:To><a:Action>http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe</a:Action><a:MessageID>uuid:1</a:MessageID>',
@@ -294,6 +311,54 @@ const pushSubscribe = [
   '<w:Filter Dialect="http://schemas.microsoft.com/wbem/wsman/1/WQL">SELECT * FROM __InstanceCreationEvent WITHIN 1 WHERE TargetInstance ISA \'BitsClientJob\'</w:Filter>',
   '</e:Subscribe></s:Body></s:Envelope>',
 ].join('');
+
+/** What our client does not send. */
+const requests: readonly (readonly [name: string, text: string])[] = [
+  [
+    'Get of a fragment',
+    request('transfer/Get', `${bits}/BitsClientJob`, oneJob + fragmentHeader('Files[1]/RemoteUrl/text()'), ''),
+  ],
+  [
+    'Put of a fragment',
+    request(
+      'transfer/Put',
+      `${bits}/BitsClientJob`,
+      oneJob + fragmentHeader('./p:Priority[1]'),
+      '<w:XmlFragment><Priority>1</Priority></w:XmlFragment>',
+    ),
+  ],
+  [
+    'classes',
+    request(
+      'enumeration/Enumerate',
+      'http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*',
+      '<w:SelectorSet><w:Selector Name="__cimnamespace">root/microsoft/bits</w:Selector><w:Selector Name="ClassName">BitsClientJob</w:Selector></w:SelectorSet><w:OptionSet><w:Option Name="IncludeClassOrigin" Type="xs:boolean">true</w:Option></w:OptionSet>',
+      '<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>9</w:MaxElements><w:EnumerationMode>EnumerateObjectAndEPR</w:EnumerationMode></n:Enumerate>',
+    ),
+  ],
+  [
+    'association filter',
+    request(
+      'enumeration/Enumerate',
+      `${bits}/*`,
+      '',
+      `<n:Enumerate><w:OptimizeEnumeration/><n:Expires>PT10M</n:Expires><w:Filter Dialect="http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter"><b:AssociatedInstances xmlns:b="http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd"><b:Object><a:Address>urn:x</a:Address><a:ReferenceParameters><w:ResourceURI>${bits}/BitsClientJob</w:ResourceURI>${oneJob}</a:ReferenceParameters></b:Object><b:Role>x</b:Role></b:AssociatedInstances></w:Filter></n:Enumerate>`,
+    ),
+  ],
+];
+
+function request(action: string, uri: string, headers: string, body: string): string {
+  return [
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Header>',
+    `<a:To>http://host:5985/wsman</a:To><a:Action>http://schemas.xmlsoap.org/ws/2004/09/${action}</a:Action><a:MessageID>uuid:1</a:MessageID>`,
+    '<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>',
+    `<w:ResourceURI>${uri}</w:ResourceURI>${headers}</s:Header><s:Body>${body}</s:Body></s:Envelope>`,
+  ].join('');
+}
+
+function fragmentHeader(fragment: string): string {
+  return `<w:FragmentTransfer s:mustUnderstand="true">${fragment}</w:FragmentTransfer>`;
+}
 
 function concat(text: string, ...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat([bytesOf(text), ...parts]));
