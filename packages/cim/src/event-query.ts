@@ -1,7 +1,8 @@
 import { CarmineError } from '@carmine/errors';
 import { type InstanceEventName, silentEventClasses } from './event-classes.ts';
-import type { CimClass, CimInstance, CimProperty, CimValue } from './model.ts';
+import type { CimClass, CimInstance, CimValue } from './model.ts';
 import { type CimSchema, findByName } from './schema.ts';
+import { systemProperty, systemValue } from './system-properties.ts';
 import { isInstance } from './values.ts';
 import {
   parseEventWql,
@@ -10,7 +11,7 @@ import {
   type WqlOperator,
   type WqlPropertyComparison,
 } from './wql.ts';
-import { checkComparison, compare, compareValues, orderSatisfies } from './wql-match.ts';
+import { checkComparison, compare, compareValues, orderSatisfies, propertyOf } from './wql-match.ts';
 
 /** An event query made ready for one schema. */
 export interface EventQuery {
@@ -135,11 +136,11 @@ interface Resolved {
 /** Finds what `TIME_CREATED`, `__CLASS`, `TargetInstance.State` or `TargetInstance.__CLASS` names. */
 function resolve(event: CimClass, watched: readonly CimClass[], property: string): Resolved {
   const { object, path } = split(property);
-  if (path === undefined) return { cls: withClassName(event), name: object };
+  if (path === undefined) return { cls: event, name: object };
   if (propertyOf(event, object).type !== 'object') throw invalid(`${object} has no properties`);
-  const cls = watched.find((candidate) => findByName(withClassName(candidate).properties, path) !== undefined);
+  const cls = watched.find((candidate) => hasProperty(candidate, path));
   if (cls === undefined) throw invalid(`what is watched has no property ${path}`);
-  return { cls: withClassName(cls), name: path };
+  return { cls, name: path };
 }
 
 function comparableKind({ cls, name }: Resolved): string {
@@ -159,7 +160,7 @@ function holds(expression: WqlEventExpression, event: CimInstance, schema: CimSc
       return !holds(expression.term, event, schema);
     case 'compare': {
       if (expression.operator === 'isa') {
-        const value = operandOf(event, expression.property);
+        const value = operandOf(schema, event, expression.property);
         return isInstance(value) && value.className.toLowerCase() === String(expression.value).toLowerCase();
       }
       const { object, path } = split(expression.property);
@@ -167,12 +168,12 @@ function holds(expression: WqlEventExpression, event: CimInstance, schema: CimSc
       const cls = holder === undefined ? undefined : schema.findClass(holder.namespace, holder.className);
       // An event without the embedded instance, or with one of a class that has no such property, is not meant.
       if (holder === undefined || cls === undefined) return false;
-      const [known, name] = [withClassName(cls), path ?? object];
-      if (findByName(known.properties, name) === undefined) return false;
-      return compare(known, { ...expression, property: name }, withClassValue(holder));
+      const name = path ?? object;
+      if (!hasProperty(cls, name)) return false;
+      return compare(cls, { ...expression, property: name }, holder);
     }
     case 'compareProperties': {
-      const [left, right] = [operandOf(event, expression.property), operandOf(event, expression.other)];
+      const [left, right] = [operandOf(schema, event, expression.property), operandOf(schema, event, expression.other)];
       if (left === null || right === null) {
         if (expression.operator === '=') return left === right;
         return expression.operator === '<>' && left !== right;
@@ -184,22 +185,30 @@ function holds(expression: WqlEventExpression, event: CimInstance, schema: CimSc
 
 type ValueOperator = Exclude<WqlOperator, 'isa' | 'like'>;
 
-function operandOf(event: CimInstance, property: string): CimValue {
+function operandOf(schema: CimSchema, event: CimInstance, property: string): CimValue {
   const { object, path } = split(property);
   const holder = path === undefined ? event : embedded(event, object);
   if (holder === undefined) return null;
-  return lookUp(withClassValue(holder), path ?? object);
+  const name = path ?? object;
+  const value = lookUp(holder, name);
+  const cls = schema.findClass(holder.namespace, holder.className);
+  if (value !== undefined || cls === undefined) return value ?? null;
+  return systemValue(cls, holder, systemProperty(name)?.name ?? '');
 }
 
 function embedded(event: CimInstance, name: string): CimInstance | undefined {
   const value = lookUp(event, name);
-  return isInstance(value) ? value : undefined;
+  return value !== undefined && isInstance(value) ? value : undefined;
 }
 
-function lookUp(instance: CimInstance, name: string): CimValue {
+function lookUp(instance: CimInstance, name: string): CimValue | undefined {
   const lower = name.toLowerCase();
   for (const [key, value] of instance.properties) if (key.toLowerCase() === lower) return value;
-  return null;
+  return undefined;
+}
+
+function hasProperty(cls: CimClass, name: string): boolean {
+  return (findByName(cls.properties, name) ?? systemProperty(name)) !== undefined;
 }
 
 /** `TargetInstance.State` into its two parts; deeper ones are no property of anything here. */
@@ -222,27 +231,6 @@ function leavesOf(expression: WqlEventExpression): readonly Leaf[] {
   }
 }
 
-/** The one system property that event queries ask for: which kind of event, or class, it is. */
-function withClassName(cls: CimClass): CimClass {
-  let known = withClassNames.get(cls);
-  if (known === undefined) {
-    known = { ...cls, properties: [...cls.properties, classNameProperty] };
-    withClassNames.set(cls, known);
-  }
-  return known;
-}
-
-function withClassValue(instance: CimInstance): CimInstance {
-  const properties = new Map(instance.properties).set(classNameProperty.name, instance.className);
-  return { ...instance, properties };
-}
-
-function propertyOf(cls: CimClass, name: string): CimProperty {
-  const property = findByName(cls.properties, name);
-  if (property === undefined) throw invalid(`class ${cls.name} has no property ${name}`);
-  return property;
-}
-
 function isEventClass({ name }: CimClass): boolean {
   return /^__Instance(Creation|Modification|Deletion|Operation)Event$/.test(name);
 }
@@ -251,15 +239,6 @@ function invalid(reason: string): CarmineError {
   return new CarmineError('cim/invalid-query', { context: { reason, position: 1 } });
 }
 
-const withClassNames = new WeakMap<CimClass, CimClass>();
-const classNameProperty: CimProperty = {
-  name: '__CLASS',
-  type: 'string',
-  array: false,
-  key: false,
-  writable: false,
-  description: 'Name of the class.',
-};
 const operationEvent: InstanceEventName = '__InstanceOperationEvent';
 /** Milliseconds. UNSPECIFIED in WMI, which takes any fraction: below a tenth of a second looking would be all that is done. */
 const minimumWithin = 100;

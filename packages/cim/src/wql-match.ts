@@ -222,7 +222,8 @@ function walk(expression: WqlExpression, visit: (comparison: WqlComparison) => v
   else for (const term of expression.terms) walk(term, visit);
 }
 
-function propertyOf(cls: CimClass, name: string): CimProperty {
+/** A property of the class, or a system property. Throws `cim/invalid-query` when it is neither. */
+export function propertyOf(cls: CimClass, name: string): CimProperty {
   const property = findByName(cls.properties, name) ?? systemProperty(name);
   if (property === undefined) throw invalid(`class ${cls.name} has no property ${name}`);
   return property;

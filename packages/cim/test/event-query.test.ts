@@ -166,6 +166,8 @@ describe('prepareEventQuery', () => {
     ["TargetInstance.DisplayName LIKE 'a%'", true],
     ["__CLASS = '__InstanceModificationEvent'", true],
     ["TargetInstance.__CLASS <> 'BitsClientJob'", false],
+    ['TargetInstance.__RELPATH = PreviousInstance.__RELPATH', true],
+    ['TargetInstance.__RELPATH <> PreviousInstance.__CLASS', true],
     ['TIME_CREATED > 100', true],
     ['NOT (TargetInstance.State = 5 OR TargetInstance.State = 6)', false],
     ["PreviousInstance ISA 'BitsClientJob'", true],
