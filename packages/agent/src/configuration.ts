@@ -40,6 +40,8 @@ export interface AgentConfiguration {
     readonly channelBinding: ChannelBindingPolicy;
     /** Connections to one listener at once; two thirds of them from one address. */
     readonly maxConnections: number;
+    /** Whether Identify with `WSMANIDENTIFY: unauthenticated` is answered; its answer has no version. */
+    readonly anonymousIdentify: boolean;
     /** Where events may be pushed to: `host:port`, or networks. Empty: nowhere. */
     readonly pushTo: readonly string[];
     readonly tls:
@@ -93,6 +95,7 @@ const schema = {
   'management.auth': listOf(oneOf(managementSchemes)),
   'management.channel_binding': oneOf(channelBindingPolicies),
   'management.max_connections': integerValue(1, 65_535),
+  'management.anonymous_identify': booleanValue,
   'management.push_to': listOf(pushTargetValue),
   'management.tls.cert': pathValue,
   'management.tls.key': pathValue,
@@ -203,6 +206,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       auth,
       channelBinding: read('management.channel_binding') ?? 'required',
       maxConnections: read('management.max_connections') ?? 300,
+      anonymousIdentify: read('management.anonymous_identify') ?? false,
       pushTo: read('management.push_to') ?? [],
       tls:
         cert === undefined || key === undefined
@@ -266,6 +270,8 @@ export function configurationWarnings(
     warnings.push('management.certificates is empty: no client certificate stands for anybody');
   if (!certificates && management.certificates.size > 0)
     warnings.push('management.certificates has no effect: "certificate" is not in management.auth');
+  if (management.anonymousIdentify)
+    warnings.push('management.anonymous_identify: anybody who asks learns that Carmine runs here');
   if (management.channelBinding === 'relaxed')
     warnings.push('management.channel_binding: relaxed: logons may be relayed by a machine in the middle');
   if (role === 'server' && server.roots.length === 0) warnings.push('server.roots is empty: nothing can be published');

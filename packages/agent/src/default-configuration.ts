@@ -16,7 +16,8 @@ http = "127.0.0.1:5985"
 # https = "0.0.0.0:5986"        # needs [management.tls]; offers Basic too when listed below
 auth = ["kerberos", "ntlm"]    # Kerberos as soon as it has keys, see below; "basic" and "certificate" work over https only
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel
-# max_connections = 300       # to each of the two addresses; two thirds of them from one peer
+# anonymous_identify = true     # answer Identify, without a version, to whoever asks (Test-WSMan without credentials)
+# max_connections = 300         # to each of the two addresses; two thirds of them from one peer
 # push_to = ["collector.example:443"]   # where events may be pushed to, or networks ("192.0.2.0/24"); nowhere by default
 
 # [management.tls]

@@ -270,6 +270,22 @@ describe('startAgent', () => {
     expect(text).toContain('carmine_jobs 1\n');
   });
 
+  it.each([
+    ['', 401],
+    ['management.anonymous_identify = true', 200],
+  ])('answers Identify of nobody only when that is configured (%s)', async (toml, status) => {
+    const { agent } = await start({ toml });
+    const answer = await fetch(`http://${agent.ready.wsman.http}/wsman`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/soap+xml;charset=UTF-8', WSMANIDENTIFY: 'unauthenticated' },
+      body: '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><s:Body><i:Identify/></s:Body></s:Envelope>',
+    });
+    expect(answer.status).toBe(status);
+    const text = await answer.text();
+    expect(text.includes('IdentifyResponse')).toBe(status === 200);
+    expect(text).not.toContain('1.2.3');
+  });
+
   it('serves https, to clients that trust its certificate', async () => {
     const folder = temporaryFolder();
     const { certificate, privateKey } = await generateCertificate(['127.0.0.1'], Date.now());

@@ -71,6 +71,7 @@ describe('every key', () => {
       (c) => [...c.kerberos.accounts],
       [['alice@example.com', 'admin']],
     ],
+    ['management.anonymous_identify = true', (c) => c.management.anonymousIdentify, true],
     ['management.max_connections = 2000', (c) => c.management.maxConnections, 2000],
     ['management.channel_binding = "relaxed"', (c) => c.management.channelBinding, 'relaxed'],
     [
@@ -122,6 +123,7 @@ describe('every key', () => {
         auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
         maxConnections: 300,
+        anonymousIdentify: false,
         pushTo: [],
         tls: undefined,
         certificates: new Map(),
@@ -523,13 +525,14 @@ describe('warnings', () => {
   });
 
   it('tells what weakens', () => {
-    const text = `${rooted}management.auth = []\nmanagement.channel_binding = "relaxed"\nserver.channel_binding = "relaxed"\nserver.anonymous = true`;
+    const text = `${rooted}management.auth = []\nmanagement.anonymous_identify = true\nmanagement.channel_binding = "relaxed"\nserver.channel_binding = "relaxed"\nserver.anonymous = true`;
     expect(warn(text)).toEqual([
+      'management.anonymous_identify: anybody who asks learns that Carmine runs here',
       'management.channel_binding: relaxed: logons may be relayed by a machine in the middle',
       'server.anonymous: groups with all schemes off serve anybody',
       'server.channel_binding: relaxed: logons may be relayed by a machine in the middle',
     ]);
     // A client has no URL groups.
-    expect(warn(text, 'client')).toHaveLength(1);
+    expect(warn(text, 'client')).toHaveLength(2);
   });
 });

@@ -102,6 +102,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
         maxConnections: configuration.maxConnections,
         maxConnectionsPerAddress: Math.ceil((configuration.maxConnections * 2) / 3),
       },
+      anonymousIdentify: configuration.anonymousIdentify,
       onError: (error) => log.error('a management request failed', error),
     });
     servers.push(server);
