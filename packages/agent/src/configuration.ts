@@ -80,7 +80,7 @@ export interface AgentConfiguration {
     readonly config?: string | undefined;
     /** Who the agent itself is, with a key in the keytab: what jobs with implicit credentials log on as. */
     readonly principal?: string | undefined;
-    /** Accept tickets encrypted with rc4-hmac, which is weak; keys for them come from the keytab only. */
+    /** Accept tickets encrypted with rc4-hmac, which is weak; their keys may then be imported too. */
     readonly allowRc4?: boolean | undefined;
   };
 }

@@ -84,6 +84,19 @@ not imported: HTTP/host@R.TEST  kvno 3  des-cbc-md5: no ticket of this type is a
     expect((await run('account', 'list', '--config', config)).stdout).toBe(`${shown}\n`);
   });
 
+  it('takes keys for RC4 where tickets under them are allowed', async () => {
+    const { config, keytab } = scene([key('HTTP/host', 2, 23)]);
+    writeFileSync(config, `${readFileSync(config, 'utf8')}kerberos.allow_rc4 = true\n`);
+    const shown = 'HTTP/host@R.TEST  kvno 2  rc4-hmac';
+    expect(await run('account', 'import-keytab', keytab, '--config', config)).toEqual({
+      result: 0,
+      stdout: `${shown}\n`,
+      stderr: '',
+    });
+    expect((await run('account', 'list', '--config', config)).stdout).toBe(`${shown}\n`);
+    expect((await run('check', '--config', config)).stdout).toContain(`Kerberos               ${shown}  (accounts)\n`);
+  });
+
   it('refuses files that are no key table, empty, missing or of no use', async () => {
     const { config, keytab, folder } = scene([]);
     const attempt = (file: string) => run('account', 'import-keytab', file, '--config', config);

@@ -56,7 +56,8 @@ async function importKeytab(program: AgentProgram, args: Arguments): Promise<num
   const file = position(args, 0, 'FILE');
   const entries = readKeytab(file);
   if (entries.length === 0) throw useless(file, 'there is no key in it');
-  const { imported, refused } = (await openAccounts(program, args)).importKeys(entries);
+  const { allowRc4 } = (await load(program, args)).kerberos;
+  const { imported, refused } = (await openAccounts(program, args)).importKeys(entries, { allowRc4 });
   const lines = [
     ...servicesOf(imported).map(formatServiceKeys),
     ...refused.map((key) => `not imported: ${formatServiceKeys({ ...key, types: [key.type] })}: ${key.reason}`),

@@ -59,7 +59,9 @@ export function kerberosSources({ kerberos, stateDir }: AgentConfiguration, host
     ['keytab', kerberos.keytab === undefined ? [] : readKeytab(kerberos.keytab)],
     ['accounts', database?.serviceKeys() ?? []],
   ] as const;
-  return sources.flatMap(([from, entries]) => servicesOf(answeredKeys(entries)).map((keys) => ({ ...keys, from })));
+  return sources.flatMap(([from, entries]) =>
+    servicesOf(answeredKeys(entries, kerberos.allowRc4)).map((keys) => ({ ...keys, from })),
+  );
 }
 
 const noKeys: readonly KeytabEntry[] = [];

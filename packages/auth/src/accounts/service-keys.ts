@@ -27,12 +27,13 @@ export interface ImportedKeys {
 export function importServiceKeys(
   model: AccountModel,
   entries: readonly KeytabEntry[],
+  allowRc4 = false,
 ): { readonly model: AccountModel } & ImportedKeys {
   const keys = new Map(model.serviceKeys.map((entry) => [identity(entry), entry]));
   const imported = new Map<string, ServiceKeySummary>();
   const refused: (ServiceKeySummary & { readonly reason: string })[] = [];
   for (const entry of entries) {
-    const reason = whyRefused(entry);
+    const reason = whyRefused(entry, allowRc4);
     if (reason !== undefined) refused.push({ ...keySummary(entry), reason });
     else {
       keys.set(identity(entry), entry);
@@ -52,10 +53,10 @@ export function removeServiceKeys(model: AccountModel, principal: Principal): Ac
   return { ...model, serviceKeys };
 }
 
-/** Those of a key table that tickets are opened with unless a service is told otherwise, as they may be shown. */
-export function answeredKeys(entries: readonly KeytabEntry[]): readonly ServiceKeySummary[] {
+/** Those of a key table that tickets for the usual services are opened with, as they may be shown. */
+export function answeredKeys(entries: readonly KeytabEntry[], allowRc4 = false): readonly ServiceKeySummary[] {
   return entries
-    .filter((entry) => whyRefused(entry) === undefined && isStandardService(entry.principal.name))
+    .filter((entry) => whyRefused(entry, allowRc4) === undefined && isStandardService(entry.principal.name))
     .map(keySummary);
 }
 
@@ -64,8 +65,8 @@ export function keySummary({ principal, kvno, key }: KeytabEntry): ServiceKeySum
   return { principal: formatPrincipal(principal), kvno, type };
 }
 
-function whyRefused({ principal, key }: KeytabEntry): string | undefined {
-  if (!allowedEtypes().includes(key.etype)) return 'no ticket of this type is accepted';
+function whyRefused({ principal, key }: KeytabEntry, allowRc4: boolean): string | undefined {
+  if (!allowedEtypes(allowRc4).includes(key.etype)) return 'no ticket of this type is accepted';
   if (key.value.length !== findProfile(key.etype)?.keyLength) return 'the key has a wrong length';
   const parts = [principal.realm, ...principal.name.nameString];
   return parts.length < 2 || parts.includes('') ? 'a part of the name is empty' : undefined;

@@ -70,9 +70,9 @@ export interface AccountDatabase {
   list(): readonly AccountSummary[];
   /**
    * Keeps the keys of a key table; those of the same principal, version and type are replaced. Keys that no ticket is
-   * accepted with (DES, RC4) are left out, and told of.
+   * accepted with (DES; RC4 unless `allowRc4`) are left out, and told of.
    */
-  importKeys(entries: readonly KeytabEntry[]): ImportedKeys;
+  importKeys(entries: readonly KeytabEntry[], options?: { readonly allowRc4?: boolean | undefined }): ImportedKeys;
   /** Forgets all keys of `HTTP/host@REALM`. Throws `configuration/no-keys`, and `usage/invalid` without a realm. */
   removeKeys(principal: string): void;
   listKeys(): readonly ServiceKeySummary[];
@@ -165,10 +165,13 @@ class AccountFile implements AccountDatabase {
     return model.accounts.map((record) => summary(model, record));
   }
 
-  importKeys(entries: readonly KeytabEntry[]): ImportedKeys {
+  importKeys(
+    entries: readonly KeytabEntry[],
+    { allowRc4 }: { readonly allowRc4?: boolean | undefined } = {},
+  ): ImportedKeys {
     let result: ImportedKeys = { imported: [], refused: [] };
     this.#change((current) => {
-      const { model, imported, refused } = importServiceKeys(current, entries);
+      const { model, imported, refused } = importServiceKeys(current, entries, allowRc4);
       result = { imported, refused };
       return model;
     });
