@@ -14,6 +14,13 @@ export type { Headers, ResponseHead } from './headers.ts';
 export { type DecodedJournal, decodeJournal, type JournalState } from './journal.ts';
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
-export type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from './receiver.ts';
+export type {
+  DataReceiver,
+  Receiver,
+  ReceiverExchange,
+  ReceiverFactory,
+  ReceiverHandler,
+  ReceiverRequest,
+} from './receiver.ts';
 export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';
 export type { TransferProgress, TransferResult } from './transfer-progress.ts';

@@ -610,4 +610,4 @@ class PlannerState implements Planner {
 const immediateRetries = 3;
 const maximumChanges = 5;
 /** Bytes of one stream that may wait in memory. */
-const maximumBacklog = 4 * 1024 * 1024;
+const maximumBacklog = 2 * 1024 * 1024;

@@ -15,12 +15,17 @@ export interface ReceiverRequest {
 export interface ReceiverHandler {
   /** The final answer: authentication and redirects are behind it. */
   onHead(head: ResponseHead): void;
-  /** The chunk is the handler's to keep. */
-  onData(chunk: Uint8Array): void;
+  readonly onData: DataReceiver;
   /** The body is complete. */
   onEnd(): void;
   onError(error: CarmineError): void;
 }
+
+/**
+ * Takes content as it arrives. The chunk is the taker's until it calls `release`, once; after that it is filled anew. Without
+ * `release` it is his to keep.
+ */
+export type DataReceiver = (chunk: Uint8Array, release?: () => void) => void;
 
 /** One request under way. */
 export interface ReceiverExchange {

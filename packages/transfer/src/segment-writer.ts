@@ -8,6 +8,8 @@ export class SegmentWriter {
   readonly #onError: (thrown: unknown) => void;
   #position: number;
   #chunks: Uint8Array[] = [];
+  /** One for each chunk; what to call when it is not needed any more. */
+  #releases: (() => void)[] = [];
   #size = 0;
   #flush = false;
   #writing: Promise<void> | undefined;
@@ -27,8 +29,9 @@ export class SegmentWriter {
     this.#onError = onError;
   }
 
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array, release: () => void = keep): void {
     this.#chunks.push(chunk);
+    this.#releases.push(release);
     this.#size += chunk.length;
     this.#pump();
   }
@@ -41,7 +44,9 @@ export class SegmentWriter {
 
   /** Forgets what is not being written yet. */
   discard(): void {
+    for (const release of this.#releases) release();
     this.#chunks = [];
+    this.#releases = [];
     this.#size = 0;
   }
 
@@ -59,6 +64,7 @@ export class SegmentWriter {
     if (this.#writing !== undefined || this.#size === 0) return;
     if (this.#size < this.#gather && !this.#flush) return;
     const chunks = this.#chunks.splice(0, maximumVector);
+    const releases = this.#releases.splice(0, maximumVector);
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     this.#size -= bytes;
     if (this.#size === 0) this.#flush = false;
@@ -67,17 +73,21 @@ export class SegmentWriter {
     this.#writing = this.#file.write(chunks, position).then(
       () => {
         this.#writing = undefined;
+        for (const release of releases) release();
         this.#onWritten(bytes);
         this.#pump();
       },
       (thrown: unknown) => {
         this.#writing = undefined;
+        for (const release of releases) release();
         this.discard();
         this.#onError(thrown);
       },
     );
   }
 }
+
+function keep(): void {}
 
 /** Below IOV_MAX (1,024 on Linux). */
 const maximumVector = 256;

@@ -168,10 +168,11 @@ class Runner {
     this.#writers.add(writer);
     const exchange = receiver.request(request, {
       onHead: (head) => this.tell({ type: 'responded', stream, head }),
-      onData: (chunk) => {
+      onData: (chunk, release) => {
         this.tell({ type: 'received', stream, bytes: chunk.length });
         // The planner may have given the stream up over this very chunk.
-        if (this.#isOpen(stream)) writer.push(chunk);
+        if (this.#isOpen(stream)) writer.push(chunk, release);
+        else release?.();
       },
       onEnd: () => {
         ended = true;

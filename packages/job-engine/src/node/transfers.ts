@@ -1,7 +1,7 @@
 import { createFileTransfer, type PlannerOptions } from '@carmine/transfer';
 import {
   type AgentTickets,
-  createUndiciReceiverFactory,
+  createHttpReceiverFactory,
   credentialAuthenticators,
   nodePlatform,
 } from '@carmine/transfer/node';
@@ -18,7 +18,7 @@ export interface NodeTransferOptions
   readonly tickets?: AgentTickets | undefined;
 }
 
-/** Transfers over undici to the operating system's files. */
+/** Transfers over HTTP to the operating system's files. */
 export function createNodeTransfers(options: NodeTransferOptions): TransferFactory {
   const platform = nodePlatform();
   return (request) =>
@@ -30,7 +30,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       expectedSha256: request.expectedSha256,
       computeSha256: request.computeSha256,
       onProgress: request.onProgress,
-      receivers: createUndiciReceiverFactory({
+      receivers: createHttpReceiverFactory({
         userAgent: options.userAgent,
         trust: options.trust,
         clientCertificate: request.clientCertificate,

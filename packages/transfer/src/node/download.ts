@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
 import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
+import type { HttpReceiverOptions } from './connection.ts';
+import { createHttpReceiverFactory } from './http-receiver.ts';
 import { nodePlatform } from './platform.ts';
-import type { UndiciReceiverOptions } from './undici-connection.ts';
-import { createUndiciReceiverFactory } from './undici-receiver.ts';
 
 export interface DownloadOptions
-  extends UndiciReceiverOptions,
+  extends HttpReceiverOptions,
     Omit<FileTransferOptions, 'url' | 'path' | 'temporaryName' | 'receivers' | 'onProgress'> {
   /** Kept when the download fails, and continued by a later one with the same name; absent: random, removed on failure. */
   readonly temporaryName?: string | undefined;
@@ -24,7 +24,7 @@ export async function download(url: string, path: string, options: DownloadOptio
     url,
     path,
     temporaryName: options.temporaryName ?? temporaryName(randomBytes(8)),
-    receivers: createUndiciReceiverFactory(options),
+    receivers: createHttpReceiverFactory(options),
     onProgress: onProgress === undefined ? undefined : () => onProgress(transfer.progress),
   });
   const stop = () => void transfer.stop();

@@ -1,7 +1,7 @@
 export type { AgentTickets } from '@carmine/auth/node';
+export type { HttpReceiverOptions } from './connection.ts';
 export { credentialAuthenticators } from './credentials.ts';
 export { type DownloadOptions, download } from './download.ts';
+export { createHttpReceiverFactory } from './http-receiver.ts';
 export { nodeDisk } from './node-disk.ts';
 export { nodePlatform } from './platform.ts';
-export type { UndiciReceiverOptions } from './undici-connection.ts';
-export { createUndiciReceiverFactory } from './undici-receiver.ts';

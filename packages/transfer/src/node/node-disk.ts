@@ -117,6 +117,8 @@ class NodeDirectory implements DiskDirectory {
 
 class NodeFile implements DiskFile {
   readonly #handle: FileHandle;
+  /** The last write asked for. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -126,7 +128,14 @@ class NodeFile implements DiskFile {
     return this.#handle.fd;
   }
 
-  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+  /** One at a time: in the kernel writes to one file exclude each other anyway, and waiting there costs a core. */
+  write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    const written = this.#writing.then(() => this.#write(chunks, position));
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  async #write(chunks: readonly Uint8Array[], position: number): Promise<void> {
     let rest = chunks as Uint8Array[];
     let at = position;
     while (rest.length > 0) {

@@ -1,84 +1,78 @@
-import type { Socket } from 'node:net';
-import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
-import { buildConnector, Client } from 'undici';
-import type { Authenticator, AuthenticatorFactory } from '../authenticator.ts';
+import type { Client, Dispatcher } from 'undici';
+import {
+  type Attempt,
+  type Connection,
+  type ConnectionLogon,
+  connectTimeout,
+  fiveMinutes,
+  type HttpReceiverOptions,
+  type RequestHead,
+} from './connection.ts';
+import type { SecureContexts } from './secure-contexts.ts';
 
-export interface UndiciReceiverOptions {
-  /** Default `Carmine/0.1.0`. */
-  readonly userAgent?: string | undefined;
-  /** PEM certificates of authorities that are trusted besides the system's. */
-  readonly trust?: readonly string[] | undefined;
-  /** PEM; shown to the origin of the URL only. */
-  readonly clientCertificate?: { readonly certificate: string; readonly privateKey: string } | undefined;
-  /** Used with the origin of the URL only. */
-  readonly authenticator?: AuthenticatorFactory | undefined;
-  /** Milliseconds. */
-  readonly timeouts?:
-    | {
-        readonly connect?: number | undefined;
-        readonly headers?: number | undefined;
-        readonly body?: number | undefined;
-      }
-    | undefined;
-}
-
-/** TLS settings of one transfer: `own` ones show the client certificate. */
-export type SecureContexts = (own: boolean) => SecureContext;
-
-export function createSecureContexts(options: UndiciReceiverOptions): SecureContexts {
-  // Parsing the authorities takes milliseconds; connections share the result.
-  let plain: SecureContext | undefined;
-  let withCertificate: SecureContext | undefined;
-  const ca = () => [...getCACertificates('default'), ...(options.trust ?? [])];
-  return (own) => {
-    const certificate = options.clientCertificate;
-    if (own && certificate !== undefined) {
-      withCertificate ??= createSecureContext({
-        ca: ca(),
-        cert: certificate.certificate,
-        key: certificate.privateKey,
-        minVersion: 'TLSv1.2',
-      });
-      return withCertificate;
-    }
-    plain ??= createSecureContext({ ca: ca(), minVersion: 'TLSv1.2' });
-    return plain;
-  };
-}
-
-/** One undici client and what belongs to its present socket. */
-export class Connection {
+/** The general way: one undici client. It takes whatever HTTP/1 framing there is. */
+export class UndiciConnection implements Connection {
   readonly origin: string;
-  readonly client: Client;
-  readonly #factory: AuthenticatorFactory | undefined;
-  #socket: Socket | undefined;
+  readonly logon: ConnectionLogon;
+  readonly #client: Promise<Client>;
   #socketError: unknown;
-  authenticator: Authenticator | undefined;
-  /** Challenges that the authenticator has answered. */
-  answered = 0;
+  #closed = false;
 
-  constructor(origin: string, own: boolean, options: UndiciReceiverOptions, secureContexts: SecureContexts) {
+  constructor(
+    origin: string,
+    own: boolean,
+    logon: ConnectionLogon,
+    options: HttpReceiverOptions,
+    secureContexts: SecureContexts,
+  ) {
     this.origin = origin;
-    this.#factory = own ? options.authenticator : undefined;
+    this.logon = logon;
+    this.#client = this.#createClient(own, options, secureContexts);
+    // Whoever sends hears of it.
+    this.#client.catch(() => undefined);
+  }
+
+  send({ method, uri, headers }: RequestHead, attempt: Attempt): void {
+    this.#client.then(
+      (client) => {
+        if (this.#closed) return;
+        // undici would close after HEAD; an authenticated connection is worth keeping.
+        client.dispatch({ method, path: uri, headers, reset: false }, new Handler(this, attempt));
+      },
+      (reason: unknown) => attempt.error(reason),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client.then((client) => client.destroy()).catch(() => undefined);
+  }
+
+  /** undici says "other side closed" where TLS knew why. */
+  explain(error: Error): unknown {
+    return this.#socketError ?? error;
+  }
+
+  async #createClient(own: boolean, options: HttpReceiverOptions, secureContexts: SecureContexts): Promise<Client> {
+    // Loaded when needed: it takes longer than a small file.
+    const { buildConnector, Client } = await import('undici');
     const connect = buildConnector({
-      timeout: options.timeouts?.connect ?? 30_000,
+      timeout: connectTimeout(options),
       allowH2: false,
       // A resumed session has no peer certificate to bind to.
       maxCachedSessions: 0,
-      ...(origin.startsWith('https:') ? { secureContext: secureContexts(own) } : {}),
+      ...(this.origin.startsWith('https:') ? { secureContext: secureContexts(own) } : {}),
     });
-    this.client = new Client(origin, {
+    return new Client(this.origin, {
       allowH2: false,
       pipelining: 1,
       headersTimeout: options.timeouts?.headers ?? fiveMinutes,
       bodyTimeout: options.timeouts?.body ?? fiveMinutes,
       connect: (target, callback) =>
         connect(target, (error, socket) => {
-          // Whoever was authenticated on the socket before is nobody on this one. An exchange that only just began is not
-          // bound to its socket yet: servers may close after the first 401.
-          if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
+          this.logon.reconnect();
           if (error !== null) return callback(error, null);
-          this.#socket = socket;
+          this.logon.connected(socket);
           this.#socketError = undefined;
           socket.prependListener('error', (reason: unknown) => {
             this.#socketError ??= reason;
@@ -87,32 +81,56 @@ export class Connection {
         }),
     });
   }
-
-  /** undici says "other side closed" where TLS knew why. */
-  explain(error: Error): unknown {
-    return this.#socketError ?? error;
-  }
-
-  get canAuthenticate(): boolean {
-    return this.#factory !== undefined;
-  }
-
-  newAuthenticator(): Authenticator | undefined {
-    const { hostname, protocol } = new URL(this.origin);
-    this.answered = 0;
-    this.authenticator = this.#factory?.({
-      host: hostname,
-      secureTransport: protocol === 'https:',
-      serverCertificate: () =>
-        this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate(false).raw : undefined,
-    });
-    return this.authenticator;
-  }
-
-  close(): void {
-    this.client.destroy().catch(() => undefined);
-  }
 }
 
-/** MC-BUP 3.6.2: requests and responses of a download may each take 5 minutes. */
-const fiveMinutes = 300_000;
+/** What undici tells of one dispatch, as an attempt hears it. */
+class Handler implements Dispatcher.DispatchHandler {
+  readonly #connection: UndiciConnection;
+  readonly #attempt: Attempt;
+  #over = false;
+
+  constructor(connection: UndiciConnection, attempt: Attempt) {
+    this.#connection = connection;
+    this.#attempt = attempt;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#attempt.started({
+      pause: () => controller.pause(),
+      resume: () => controller.resume(),
+      abort: () => {
+        this.#over = true;
+        controller.abort(new Error('aborted'));
+      },
+    });
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (this.#over || status < 200) return;
+    const joined = Object.entries(headers).map(([name, value]) => [
+      name.toLowerCase(),
+      Array.isArray(value) ? value.join(', ') : value,
+    ]);
+    const challenges = headers['www-authenticate'] ?? [];
+    this.#attempt.head(
+      { status, headers: Object.fromEntries(joined), origin: this.#connection.origin },
+      typeof challenges === 'string' ? [challenges] : challenges,
+    );
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.#attempt.data(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (!this.#over) this.#attempt.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#over) this.#attempt.error(this.#connection.explain(error));
+  }
+}

@@ -1,32 +1,52 @@
 import { CarmineError, isCarmineError } from '@carmine/errors';
-import type { Dispatcher } from 'undici';
 import type { RequestLine } from '../authenticator.ts';
-import type { Headers, ResponseHead } from '../headers.ts';
+import type { ResponseHead } from '../headers.ts';
 import { networkError } from '../network-errors.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { isRedirect, redirectTarget } from '../redirect.ts';
+import { BufferPool } from './buffer-pool.ts';
 import {
-  Connection,
-  createSecureContexts,
-  type SecureContexts,
-  type UndiciReceiverOptions,
-} from './undici-connection.ts';
+  type Attempt,
+  type AttemptControl,
+  type Connection,
+  ConnectionLogon,
+  type HttpReceiverOptions,
+} from './connection.ts';
+import { RawConnection } from './raw-connection.ts';
+import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
+import { UndiciConnection } from './undici-connection.ts';
 
-/** Receivers on undici: one Client with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. */
-export function createUndiciReceiverFactory(options: UndiciReceiverOptions = {}): ReceiverFactory {
-  const secureContexts = createSecureContexts(options);
-  return (url) => new UndiciReceiver(url, options, secureContexts);
+/**
+ * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
+ * until an answer is nothing for it; from then on undici does the rest of the transfer with that origin.
+ */
+export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): ReceiverFactory {
+  const shared: Shared = {
+    options,
+    secureContexts: createSecureContexts(options),
+    pool: new BufferPool(maximumBuffers),
+    general: new Set(),
+  };
+  return (url) => new HttpReceiver(url, shared);
 }
 
-class UndiciReceiver implements Receiver {
+/** What the receivers of one transfer have in common. */
+interface Shared {
+  readonly options: HttpReceiverOptions;
+  readonly secureContexts: SecureContexts;
+  readonly pool: BufferPool;
+  /** Origins whose answers are nothing for the fast way. */
+  readonly general: Set<string>;
+}
+
+class HttpReceiver implements Receiver {
   readonly #url: string;
-  readonly #options: UndiciReceiverOptions;
-  readonly #secureContexts: SecureContexts;
+  readonly #shared: Shared;
   #connection: Connection | undefined;
   /** Where redirects led, for the rest of this connection. */
   #target: string;
 
-  constructor(url: string, options: UndiciReceiverOptions, secureContexts: SecureContexts) {
+  constructor(url: string, shared: Shared) {
     // Credentials in a URL go nowhere, and a fragment is not for the server.
     const parsed = new URL(url);
     parsed.username = '';
@@ -34,8 +54,7 @@ class UndiciReceiver implements Receiver {
     parsed.hash = '';
     this.#url = parsed.href;
     this.#target = this.#url;
-    this.#options = options;
-    this.#secureContexts = secureContexts;
+    this.#shared = shared;
   }
 
   request(request: ReceiverRequest, handler: ReceiverHandler): ReceiverExchange {
@@ -54,9 +73,20 @@ class UndiciReceiver implements Receiver {
     const { origin } = new URL(url);
     if (this.#connection?.origin === origin) return this.#connection;
     this.close();
+    const { options, secureContexts, pool, general } = this.#shared;
     const own = origin === new URL(this.#url).origin;
-    this.#connection = new Connection(origin, own, this.#options, this.#secureContexts);
+    const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
+    this.#connection =
+      options.fast === false || general.has(origin)
+        ? new UndiciConnection(origin, own, logon, options, secureContexts)
+        : new RawConnection(origin, own, logon, options, secureContexts, pool);
     return this.#connection;
+  }
+
+  /** From now on undici does what there is to do with this origin. */
+  useGeneral(origin: string): void {
+    this.#shared.general.add(origin);
+    this.close();
   }
 
   /** A signed address that a redirect gave may have expired: then the original one knows a new one. */
@@ -75,22 +105,22 @@ class UndiciReceiver implements Receiver {
   }
 
   get userAgent(): string {
-    return this.#options.userAgent ?? 'Carmine/0.1.0';
+    return this.#shared.options.userAgent ?? 'Carmine/0.1.0';
   }
 }
 
 /** One request with the redirects and the authentication that lie before its answer. */
 class Exchange implements ReceiverExchange {
-  readonly #receiver: UndiciReceiver;
+  readonly #receiver: HttpReceiver;
   readonly #request: ReceiverRequest;
   readonly #handler: ReceiverHandler;
-  #controller: Dispatcher.DispatchController | undefined;
+  #control: AttemptControl | undefined;
   #paused = false;
   #over = false;
   #redirects = 0;
   #legs = 0;
 
-  constructor(receiver: UndiciReceiver, request: ReceiverRequest, handler: ReceiverHandler) {
+  constructor(receiver: HttpReceiver, request: ReceiverRequest, handler: ReceiverHandler) {
     this.#receiver = receiver;
     this.#request = request;
     this.#handler = handler;
@@ -100,49 +130,46 @@ class Exchange implements ReceiverExchange {
     let connection: Connection;
     const { pathname, search } = new URL(url);
     const line = { method: this.#request.method, uri: pathname + search };
+    this.#control = undefined;
     let authenticate = authorization;
     try {
       connection = this.#receiver.connectionTo(url);
       if (authenticate === undefined) {
         // Basic can be sent unasked; the others wait for the challenge.
-        const fresh = connection.authenticator ?? connection.newAuthenticator();
+        const fresh = connection.logon.authenticator ?? connection.logon.newAuthenticator();
         authenticate = fresh?.initial(line);
       }
     } catch (thrown) {
       queueMicrotask(() => this.#fail(thrown, url));
       return;
     }
-    connection.client.dispatch(
-      // undici would close after HEAD; an authenticated connection is worth keeping.
-      { method: line.method, path: line.uri, headers: this.#headers(authenticate), reset: false },
-      new AttemptHandler(this, connection, url, line),
-    );
+    connection.send({ ...line, headers: this.#headers(authenticate) }, new AttemptHandler(this, connection, url, line));
   }
 
   pause(): void {
     this.#paused = true;
-    this.#controller?.pause();
+    this.#control?.pause();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#controller?.resume();
+    this.#control?.resume();
   }
 
   abort(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#controller?.abort(new CarmineError('internal/aborted'));
+    this.#control?.abort();
     // Without a controller the request is not on the wire yet: only the connection can be given up.
-    if (this.#controller === undefined) this.#receiver.close();
+    if (this.#control === undefined) this.#receiver.close();
   }
 
   // --- called by the attempt under way ---
 
-  started(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#over) controller.abort(new CarmineError('internal/aborted'));
-    else if (this.#paused) controller.pause();
+  started(control: AttemptControl): void {
+    this.#control = control;
+    if (this.#over) control.abort();
+    else if (this.#paused) control.pause();
   }
 
   get over(): boolean {
@@ -164,7 +191,7 @@ class Exchange implements ReceiverExchange {
         this.send(target);
       };
     }
-    if (head.status === 401 && connection.canAuthenticate) {
+    if (head.status === 401 && connection.logon.possible) {
       if (this.#legs++ >= maximumLegs) throw new CarmineError('transfer/authentication');
       const authorization = this.#answer(connection, challenges, line);
       if (typeof authorization === 'string') return () => this.send(url, authorization);
@@ -187,8 +214,9 @@ class Exchange implements ReceiverExchange {
     this.#handler.onHead(head);
   }
 
-  data(chunk: Uint8Array): void {
-    if (!this.#over) this.#handler.onData(chunk);
+  data(chunk: Uint8Array, release?: () => void): void {
+    if (this.#over) release?.();
+    else this.#handler.onData(chunk, release);
   }
 
   end(): void {
@@ -201,37 +229,45 @@ class Exchange implements ReceiverExchange {
     this.#fail(thrown, url);
   }
 
+  /** The same again, from the beginning, on a connection that takes everything. */
+  again(connection: Connection, url: string): void {
+    if (this.#over) return;
+    this.#receiver.useGeneral(connection.origin);
+    this.#legs = 0;
+    this.send(url);
+  }
+
   async #sendWhenReady(connection: Connection, url: string, authorization: Promise<string>): Promise<void> {
     try {
       const value = await authorization;
       if (!this.#over) this.send(url, value);
     } catch (thrown) {
-      connection.authenticator = undefined;
+      connection.logon.authenticator = undefined;
       this.#fail(refusal(thrown), url);
     }
   }
 
   #answer(connection: Connection, challenges: readonly string[], line: RequestLine): string | Promise<string> {
     try {
-      let authenticator = connection.authenticator;
+      let authenticator = connection.logon.authenticator;
       // The server has forgotten on this connection who we are: once, we tell it again.
       if (authenticator === undefined || (authenticator.complete && this.#legs === 1)) {
-        authenticator = connection.newAuthenticator();
+        authenticator = connection.logon.newAuthenticator();
       }
       if (authenticator === undefined) throw new CarmineError('transfer/authentication');
-      connection.answered++;
+      connection.logon.answered++;
       return authenticator.next(challenges, line);
     } catch (thrown) {
-      connection.authenticator = undefined;
+      connection.logon.authenticator = undefined;
       throw refusal(thrown);
     }
   }
 
   #finish(connection: Connection, challenges: readonly string[]): void {
     try {
-      connection.authenticator?.finish(challenges);
+      connection.logon.authenticator?.finish(challenges);
     } catch (cause) {
-      connection.authenticator = undefined;
+      connection.logon.authenticator = undefined;
       throw new CarmineError('transfer/authentication', { cause });
     }
   }
@@ -259,12 +295,13 @@ class Exchange implements ReceiverExchange {
   }
 }
 
-/** Listens to one dispatch. */
-class AttemptHandler implements Dispatcher.DispatchHandler {
+/** Listens to one request of an exchange. */
+class AttemptHandler implements Attempt {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
   readonly #url: string;
   readonly #line: RequestLine;
+  #control: AttemptControl | undefined;
   #next: (() => void) | undefined;
   #drained = 0;
 
@@ -275,50 +312,47 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#line = line;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#exchange.started(controller);
+  started(control: AttemptControl): void {
+    this.#control = control;
+    this.#exchange.started(control);
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (this.#exchange.over || status < 200) return;
-    const head = { status, headers: joined(headers), origin: this.#connection.origin };
+  head(head: ResponseHead, challenges: readonly string[]): void {
+    if (this.#exchange.over) return;
     try {
-      this.#next = this.#exchange.judge(
-        this.#connection,
-        this.#url,
-        this.#line,
-        head,
-        list(headers['www-authenticate']),
-      );
+      this.#next = this.#exchange.judge(this.#connection, this.#url, this.#line, head, challenges);
     } catch (thrown) {
+      this.#control?.abort();
       this.#exchange.error(thrown, this.#url);
-      controller.abort(new CarmineError('internal/aborted'));
       return;
     }
     if (this.#next === undefined) this.#exchange.head(head);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(chunk: Uint8Array, release?: () => void): void {
     if (this.#next === undefined) {
-      this.#exchange.data(chunk);
+      this.#exchange.data(chunk, release);
       return;
     }
     // The body of a challenge or a redirect: it must pass for the connection to stay, but not for ever.
     this.#drained += chunk.length;
-    if (this.#drained > maximumDrained) controller.abort(new Error('too long an answer'));
+    release?.();
+    if (this.#drained <= maximumDrained) return;
+    this.#control?.abort();
+    this.#exchange.error(new Error('too long an answer'), this.#url);
   }
 
-  onResponseEnd(): void {
+  end(): void {
     if (this.#next === undefined) this.#exchange.end();
     else if (!this.#exchange.over) this.#next();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#exchange.error(this.#connection.explain(error), this.#url);
+  error(thrown: unknown): void {
+    this.#exchange.error(thrown, this.#url);
+  }
+
+  unsuited(): void {
+    this.#exchange.again(this.#connection, this.#url);
   }
 }
 
@@ -329,19 +363,9 @@ function refusal(cause: unknown): CarmineError {
     : new CarmineError('transfer/authentication', { cause });
 }
 
-function joined(headers: Record<string, string | string[] | undefined>): Headers {
-  const result: Record<string, string | undefined> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    result[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return result;
-}
-
-function list(value: string | string[] | undefined): readonly string[] {
-  return value === undefined ? [] : Array.isArray(value) ? value : [value];
-}
-
 /** Requests that one answer may cost; Negotiate with NTLM needs three. */
 const maximumLegs = 6;
 /** Bytes. */
 const maximumDrained = 256 * 1024;
+/** Of 1 MiB each, received into or waiting to be written. */
+const maximumBuffers = 12;

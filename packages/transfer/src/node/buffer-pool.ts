@@ -1,0 +1,79 @@
+/** Buffers of one size that sockets receive into and files are written from, used again and again. */
+export class BufferPool {
+  readonly #limit: number;
+  readonly #free: Uint8Array[] = [];
+  readonly #waiting = new Set<() => void>();
+  #lent = 0;
+
+  /** `limit`: how many may be lent before it is `crowded`. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Always gives one: what is on its way up from a socket must go somewhere. Who takes one pauses when it is crowded. */
+  take(): Uint8Array {
+    this.#lent++;
+    // Outside of Node's shared pool, and not zeroed: nobody sees what was not received into it.
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
+  }
+
+  giveBack(buffer: Uint8Array): void {
+    this.#lent--;
+    if (this.#free.length < this.#limit) this.#free.push(buffer);
+    if (this.crowded) return;
+    for (const tell of this.#waiting) tell();
+  }
+
+  get crowded(): boolean {
+    return this.#lent > this.#limit;
+  }
+
+  /** `tell` is called whenever there may be room again. */
+  wait(tell: () => void): void {
+    this.#waiting.add(tell);
+  }
+
+  leave(tell: () => void): void {
+    this.#waiting.delete(tell);
+  }
+}
+
+/** A buffer that is filled from its beginning and handed on in parts; it goes back when nobody needs any of them. */
+export class ReceiveBuffer {
+  readonly bytes: Uint8Array;
+  readonly #pool: BufferPool;
+  /** Octets that were received into it, and those of them that were handed on or are of no use to anybody. */
+  filled = 0;
+  taken = 0;
+  /** Parts in use, and one for being filled. */
+  #uses = 1;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+    this.bytes = pool.take();
+  }
+
+  /** What was received and not handed on. */
+  get fresh(): Uint8Array {
+    return this.bytes.subarray(this.taken, this.filled);
+  }
+
+  get room(): number {
+    return this.bytes.length - this.filled;
+  }
+
+  /** Hands on what is fresh up to `end`; `release` is to be called once. */
+  hand(end: number): { readonly chunk: Uint8Array; readonly release: () => void } {
+    const chunk = this.bytes.subarray(this.taken, end);
+    this.taken = end;
+    this.#uses++;
+    return { chunk, release: () => this.release() };
+  }
+
+  /** One use less; the last one gives it back. */
+  release(): void {
+    if (--this.#uses === 0) this.#pool.giveBack(this.bytes);
+  }
+}
+
+export const bufferBytes = 1024 * 1024;

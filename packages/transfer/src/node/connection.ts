@@ -1,0 +1,109 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
+import type { ResponseHead } from '../headers.ts';
+import type { DataReceiver } from '../receiver.ts';
+
+export interface HttpReceiverOptions {
+  /** Default `Carmine/0.1.0`. */
+  readonly userAgent?: string | undefined;
+  /** PEM certificates of authorities that are trusted besides the system's. */
+  readonly trust?: readonly string[] | undefined;
+  /** PEM; shown to the origin of the URL only. */
+  readonly clientCertificate?: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** Used with the origin of the URL only. */
+  readonly authenticator?: AuthenticatorFactory | undefined;
+  /** Milliseconds. */
+  readonly timeouts?:
+    | {
+        readonly connect?: number | undefined;
+        readonly headers?: number | undefined;
+        readonly body?: number | undefined;
+      }
+    | undefined;
+  /** False: everything goes over undici, also what the fast way could take. */
+  readonly fast?: boolean | undefined;
+}
+
+export interface RequestHead extends RequestLine {
+  readonly method: 'HEAD' | 'GET';
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One HTTP/1.1 connection to one origin: one request at a time, kept between them, opened anew when it was lost. */
+export interface Connection {
+  readonly origin: string;
+  readonly logon: ConnectionLogon;
+  send(request: RequestHead, attempt: Attempt): void;
+  /** Ends it; an attempt under way hears nothing more. */
+  close(): void;
+}
+
+/** Listens to one request: head, data…, end; or error; or unsuited. Each at most once and nothing after those. */
+export interface Attempt {
+  /** From now on it can be steered; before, only the connection can be closed. */
+  started(control: AttemptControl): void;
+  head(head: ResponseHead, challenges: readonly string[]): void;
+  readonly data: DataReceiver;
+  end(): void;
+  error(thrown: unknown): void;
+  /** The answer is nothing for this connection: nothing of it was told, and the request is to be sent over another one. */
+  unsuited(): void;
+}
+
+export interface AttemptControl {
+  pause(): void;
+  resume(): void;
+  /** The attempt hears nothing more, and the connection is lost. */
+  abort(): void;
+}
+
+/** Who we are on one connection (RFC 4559, section 6: NTLM and Negotiate belong to it). */
+export class ConnectionLogon {
+  readonly #origin: string;
+  readonly #factory: AuthenticatorFactory | undefined;
+  #socket: Socket | undefined;
+  authenticator: Authenticator | undefined;
+  /** Challenges that the authenticator has answered. */
+  answered = 0;
+
+  /** Without a factory nobody is ever anybody there. */
+  constructor(origin: string, factory: AuthenticatorFactory | undefined) {
+    this.#origin = origin;
+    this.#factory = factory;
+  }
+
+  /** Whoever was authenticated on the socket before is nobody on the next one. */
+  reconnect(): void {
+    // An exchange that only just began is not bound to its socket yet: servers may close after the first 401.
+    if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
+    this.#socket = undefined;
+  }
+
+  connected(socket: Socket): void {
+    this.#socket = socket;
+  }
+
+  get possible(): boolean {
+    return this.#factory !== undefined;
+  }
+
+  newAuthenticator(): Authenticator | undefined {
+    const { hostname, protocol } = new URL(this.#origin);
+    this.answered = 0;
+    this.authenticator = this.#factory?.({
+      host: hostname,
+      secureTransport: protocol === 'https:',
+      serverCertificate: () =>
+        this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate(false).raw : undefined,
+    });
+    return this.authenticator;
+  }
+}
+
+export function connectTimeout(options: HttpReceiverOptions): number {
+  return options.timeouts?.connect ?? 30_000;
+}
+
+/** MC-BUP 3.6.2: requests and responses of a download may each take 5 minutes. */
+export const fiveMinutes = 300_000;

@@ -1,0 +1,338 @@
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { CarmineError } from '@carmine/errors';
+import {
+  bodyOf,
+  fieldValues,
+  type HttpHead,
+  headEnd,
+  joinedFields,
+  maximumHead,
+  parseHttpHead,
+  staysOpen,
+} from '../http-head.ts';
+import { type BufferPool, ReceiveBuffer } from './buffer-pool.ts';
+import {
+  type Attempt,
+  type AttemptControl,
+  type Connection,
+  type ConnectionLogon,
+  connectTimeout,
+  fiveMinutes,
+  type HttpReceiverOptions,
+  type RequestHead,
+} from './connection.ts';
+import type { SecureContexts } from './secure-contexts.ts';
+
+/**
+ * The fast way: a socket that is read straight into buffers from which the file is written, and nothing in between. It
+ * takes answers whose Content-Length says where they end; others it gives back (`unsuited`), or, where their body is of no use to
+ * anybody, it ends them with their head and closes.
+ */
+export class RawConnection implements Connection {
+  readonly origin: string;
+  readonly logon: ConnectionLogon;
+  readonly #open: () => Socket;
+  readonly #pool: BufferPool;
+  readonly #times: { readonly connect: number; readonly headers: number; readonly body: number };
+  #socket: Socket | undefined;
+  #connected = false;
+  #socketError: unknown;
+  #buffer: ReceiveBuffer | undefined;
+  #exchange: RawExchange | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #paused = false;
+  #flushing = false;
+  readonly #regulate = () => this.#setPaused();
+
+  constructor(
+    origin: string,
+    own: boolean,
+    logon: ConnectionLogon,
+    options: HttpReceiverOptions,
+    secureContexts: SecureContexts,
+    pool: BufferPool,
+  ) {
+    this.origin = origin;
+    this.logon = logon;
+    this.#pool = pool;
+    const { headers = fiveMinutes, body = fiveMinutes } = options.timeouts ?? {};
+    this.#times = { connect: connectTimeout(options), headers, body };
+    const { protocol, hostname, port } = new URL(origin);
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const onread = { buffer: () => this.#space(), callback: (count: number) => this.#onRead(count) };
+    const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread };
+    this.#open = () =>
+      protocol === 'https:'
+        ? connectTls({
+            ...common,
+            port: Number(port || 443),
+            ...(isIP(host) === 0 ? { servername: host } : {}),
+            ALPNProtocols: ['http/1.1'],
+            secureContext: secureContexts(own),
+          })
+        : connectPlain({ ...common, port: Number(port || 80) });
+  }
+
+  send(request: RequestHead, attempt: Attempt): void {
+    if (this.#exchange !== undefined) throw new Error('a request is under way');
+    const exchange: RawExchange = { request, attempt, state: { at: 'head', seen: 0 }, held: false };
+    this.#exchange = exchange;
+    attempt.started(this.#control(exchange));
+    if (this.#exchange !== exchange) return;
+    if (this.#socket === undefined) this.#connect();
+    else this.#write();
+  }
+
+  close(): void {
+    this.#exchange = undefined;
+    this.#drop();
+  }
+
+  #control(exchange: RawExchange): AttemptControl {
+    const hold = (held: boolean) => {
+      exchange.held = held;
+      this.#setPaused();
+    };
+    return {
+      pause: () => hold(true),
+      resume: () => hold(false),
+      abort: () => {
+        if (this.#exchange === exchange) this.close();
+      },
+    };
+  }
+
+  // --- the socket ----------------------------------------------------------------------------------------------------
+
+  #connect(): void {
+    this.logon.reconnect();
+    this.#socketError = undefined;
+    this.#connected = false;
+    this.#paused = false;
+    const socket = this.#open();
+    this.#socket = socket;
+    this.#pool.wait(this.#regulate);
+    this.#startTimer(this.#times.connect);
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      if (this.#socket !== socket) return;
+      this.#connected = true;
+      this.logon.connected(socket);
+      this.#write();
+    });
+    socket.on('error', (reason: unknown) => {
+      this.#socketError ??= reason;
+    });
+    socket.once('end', () => this.#lost(socket));
+    socket.once('close', () => this.#lost(socket));
+  }
+
+  #lost(socket: Socket): void {
+    if (this.#socket !== socket) return;
+    this.#flush();
+    this.#fail(this.#socketError ?? new Error('the other side closed the connection'));
+  }
+
+  #write(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    try {
+      this.#startTimer(this.#times.headers);
+      this.#setPaused();
+      this.#socket?.write(requestText(exchange.request, this.origin), 'latin1');
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  /** Gives up the socket; the next request gets a new one. */
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#pool.leave(this.#regulate);
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    // The socket may hold it until it is closed, but reads nothing into it any more.
+    buffer?.release();
+    socket?.destroy();
+  }
+
+  #fail(thrown: unknown): void {
+    const attempt = this.#exchange?.attempt;
+    this.close();
+    attempt?.error(thrown);
+  }
+
+  #startTimer(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    const timer = setTimeout(() => {
+      if (this.#paused) timer.refresh();
+      else if (this.#exchange !== undefined) {
+        this.#fail(Object.assign(new Error('the server took too long'), { code: 'ETIMEDOUT' }));
+      }
+    }, milliseconds);
+    this.#timer = timer;
+  }
+
+  #setPaused(): void {
+    const socket = this.#socket;
+    const paused = this.#exchange?.held === true || (this.#exchange !== undefined && this.#pool.crowded);
+    // Before it is connected there is nothing to read, and Node has no handle to stop.
+    if (socket === undefined || !this.#connected || paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) {
+      socket.pause();
+    } else {
+      this.#timer?.refresh();
+      socket.resume();
+    }
+  }
+
+  // --- what arrives --------------------------------------------------------------------------------------------------
+
+  /** Where the next octets go: what is left of the buffer, as long as a read is worth its while. */
+  #space(): Uint8Array {
+    const needed = this.#exchange?.state.at === 'body' ? smallestRead : maximumHead;
+    if (this.#socket !== undefined && this.#buffer !== undefined && this.#buffer.room < needed) this.#changeBuffer();
+    this.#buffer ??= new ReceiveBuffer(this.#pool);
+    return this.#buffer.bytes.subarray(this.#buffer.filled);
+  }
+
+  /** A head that has begun moves along, so that it is in one piece. */
+  #changeBuffer(): void {
+    const old = this.#buffer;
+    if (old === undefined) return;
+    this.#flush();
+    if (this.#buffer !== old) return;
+    const next = new ReceiveBuffer(this.#pool);
+    next.bytes.set(old.fresh);
+    next.filled = old.fresh.length;
+    old.release();
+    this.#buffer = next;
+    this.#setPaused();
+  }
+
+  #onRead(count: number): boolean {
+    const buffer = this.#buffer;
+    // What still comes from a socket that was given up is nobody's.
+    if (buffer === undefined || this.#socket === undefined) return false;
+    buffer.filled += count;
+    const exchange = this.#exchange;
+    // Nobody asked: whatever it is, it must not become part of the next answer.
+    if (exchange === undefined) this.#drop();
+    else if (exchange.state.at === 'head') this.#onHead(exchange, exchange.state, buffer);
+    else this.#onBody(exchange, exchange.state, buffer);
+    return this.#socket !== undefined && !this.#paused;
+  }
+
+  #onHead(exchange: RawExchange, state: ReadingHead, buffer: ReceiveBuffer): void {
+    let head: HttpHead;
+    try {
+      const end = headEnd(buffer.fresh.subarray(0, maximumHead), state.seen, this.origin);
+      if (end === undefined) {
+        state.seen = buffer.fresh.length;
+        return;
+      }
+      head = parseHttpHead(buffer.fresh.subarray(0, end), this.origin);
+      buffer.taken += end;
+    } catch (thrown) {
+      this.#fail(thrown);
+      return;
+    }
+    const { attempt, request } = exchange;
+    const body = bodyOf(head, request.method);
+    if (body.kind === 'unusual' && (head.status < 300 || (head.status === 401 && this.logon.possible))) {
+      this.close();
+      attempt.unsuited();
+      return;
+    }
+    const next: ReadingBody = {
+      at: 'body',
+      left: body.kind === 'length' ? body.length : 0,
+      reusable: body.kind !== 'unusual' && staysOpen(head),
+    };
+    exchange.state = next;
+    this.#startTimer(this.#times.body);
+    const { status } = head;
+    attempt.head({ status, headers: joinedFields(head), origin: this.origin }, fieldValues(head, 'www-authenticate'));
+    if (this.#exchange === exchange) this.#onBody(exchange, next, buffer);
+  }
+
+  #onBody(exchange: RawExchange, state: ReadingBody, buffer: ReceiveBuffer): void {
+    this.#timer?.refresh();
+    const fresh = buffer.filled - buffer.taken;
+    if (fresh < state.left) {
+      // What one turn of the loop brings in many small reads (TLS: 16 KiB each) is handed on in one piece.
+      if (fresh > 0 && !this.#flushing) {
+        this.#flushing = true;
+        setImmediate(() => {
+          this.#flushing = false;
+          this.#flush();
+        });
+      }
+      return;
+    }
+    if (fresh > state.left) {
+      // More than announced: the answer is whole, but nobody knows what the rest is.
+      state.reusable = false;
+      buffer.filled = buffer.taken + state.left;
+    }
+    this.#flush();
+    if (this.#exchange !== exchange) return;
+    this.#exchange = undefined;
+    clearTimeout(this.#timer);
+    if (state.reusable) this.#setPaused();
+    else this.#drop();
+    exchange.attempt.end();
+  }
+
+  /** Hands on what has arrived of the body. */
+  #flush(): void {
+    const [exchange, buffer] = [this.#exchange, this.#buffer];
+    if (exchange?.state.at !== 'body' || buffer === undefined) return;
+    const count = Math.min(exchange.state.left, buffer.filled - buffer.taken);
+    if (count === 0) return;
+    exchange.state.left -= count;
+    const { chunk, release } = buffer.hand(buffer.taken + count);
+    exchange.attempt.data(chunk, release);
+  }
+}
+
+interface ReadingHead {
+  readonly at: 'head';
+  /** Octets of the head that were looked at. */
+  seen: number;
+}
+
+interface ReadingBody {
+  readonly at: 'body';
+  /** Octets that are not handed on yet. */
+  left: number;
+  /** Whether the connection can be used again. */
+  reusable: boolean;
+}
+
+interface RawExchange {
+  readonly request: RequestHead;
+  readonly attempt: Attempt;
+  state: ReadingHead | ReadingBody;
+  /** The attempt asked for a pause. */
+  held: boolean;
+}
+
+/** RFC 9112, section 3. Nothing that could end a line gets into one. */
+function requestText({ method, uri, headers }: RequestHead, origin: string): string {
+  const lines = [`${method} ${uri} HTTP/1.1`, `host: ${new URL(origin).host}`, 'connection: keep-alive'];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  for (const line of lines) {
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(line)) {
+      throw new CarmineError('internal/unexpected', { context: { message: 'a request with a malformed field' } });
+    }
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** Octets. */
+const smallestRead = 16 * 1024;

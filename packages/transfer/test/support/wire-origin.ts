@@ -1,0 +1,53 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+
+/** What one request was. */
+export interface WireRequest {
+  readonly method: string;
+  readonly range: string | undefined;
+  /** Number of the connection, from 1. */
+  readonly connection: number;
+}
+
+/** An origin that answers each request with octets as they are, HTTP or not. */
+export class WireOrigin {
+  readonly requests: WireRequest[] = [];
+  connections = 0;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(answer: (request: WireRequest, socket: Socket) => void) {
+    this.#server = createServer((socket) => {
+      const connection = ++this.connections;
+      let text = '';
+      this.#sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => this.#sockets.delete(socket));
+      socket.setEncoding('latin1').on('data', (chunk: string) => {
+        text += chunk;
+        for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+          const head = text.slice(0, end);
+          text = text.slice(end + 4);
+          const [method = ''] = head.split(' ');
+          const request = { method, range: /^range: (.*)$/im.exec(head)?.[1], connection };
+          this.requests.push(request);
+          answer(request, socket);
+        }
+      });
+    });
+  }
+
+  static async start(answer: (request: WireRequest, socket: Socket) => void): Promise<WireOrigin> {
+    const origin = new WireOrigin(answer);
+    await new Promise<void>((resolve) => origin.#server.listen(0, '127.0.0.1', resolve));
+    return origin;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/file`;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
