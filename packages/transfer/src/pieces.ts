@@ -12,6 +12,7 @@ export function nextPiece(
   streams: readonly Stream[],
   connections: number,
   pieceBytes: number,
+  largestPiece: number,
 ): Extent | undefined {
   const claimed = new ExtentSet(done.extents);
   for (const stream of streams) {
@@ -28,5 +29,3 @@ export function nextPiece(
 }
 
 const piecesPerConnection = 4;
-/** Bytes. */
-const largestPiece = 256 * 1024 * 1024;

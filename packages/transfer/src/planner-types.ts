@@ -83,4 +83,8 @@ export interface Planner {
   readonly source: Source | undefined;
   /** Journalled bytes: what may be called transferred. */
   readonly transferred: number;
+  /** How many bytes from the beginning are written and will not be written again, as it looks now. */
+  readonly contiguous: number;
+  /** Whether a digest will be asked for in the end. */
+  readonly wantsDigest: boolean;
 }

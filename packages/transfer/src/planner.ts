@@ -92,6 +92,19 @@ class PlannerState implements Planner {
     return this.#done.total;
   }
 
+  get contiguous(): number {
+    if (this.#preparing) return 0;
+    const parts = [
+      ...this.#done.extents,
+      ...this.#streams.map(({ journalled, written }) => ({ start: journalled, end: written })),
+    ];
+    return new ExtentSet(parts).extents.find(({ start }) => start === 0)?.end ?? 0;
+  }
+
+  get wantsDigest(): boolean {
+    return this.#computeSha256 || this.#expectedSha256 !== undefined || this.#source?.digest !== undefined;
+  }
+
   expect(digest: { readonly expectedSha256?: string | undefined; readonly computeSha256?: boolean | undefined }): void {
     this.#expectedSha256 = digest.expectedSha256;
     this.#computeSha256 = digest.computeSha256 ?? false;
@@ -435,8 +448,7 @@ class PlannerState implements Planner {
   }
 
   #conclude(source: Source): void {
-    const needed = this.#computeSha256 || this.#expectedSha256 !== undefined || source.digest !== undefined;
-    if (needed && this.#verified === undefined) {
+    if (this.wantsDigest && this.#verified === undefined) {
       this.#verifying = true;
       this.#commands.push({ type: 'verify' });
       return;
@@ -466,7 +478,9 @@ class PlannerState implements Planner {
   #nextGap(source: Source): Extent | undefined {
     const several = this.#joinable() && this.#ranges !== false;
     const connections = several ? this.#wantedConnections(source) : 1;
-    return nextPiece(source.length, this.#done, this.#streams, connections, this.#pieceBytes);
+    // A digest follows what is there from the beginning; large pieces would leave most of it for the end.
+    const largest = this.wantsDigest ? digestedPiece : largestPiece;
+    return nextPiece(source.length, this.#done, this.#streams, connections, this.#pieceBytes, largest);
   }
 
   /** Whether bytes of different answers may stand in one file. */
@@ -609,5 +623,8 @@ class PlannerState implements Planner {
 /** UNSPECIFIED: how often a dropped connection is retried at once; 3 were seen in the field (spec/bits.md 4.4). */
 const immediateRetries = 3;
 const maximumChanges = 5;
+/** Bytes of a piece, at most. */
+const largestPiece = 256 * 1024 * 1024;
+const digestedPiece = 16 * 1024 * 1024;
 /** Bytes of one stream that may wait in memory. */
 const maximumBacklog = 2 * 1024 * 1024;

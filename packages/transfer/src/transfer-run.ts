@@ -13,8 +13,17 @@ import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 /** What a run needs besides its file. */
 export interface RunPlatform {
   readonly clock: { now(): number; after(delay: number, callback: () => void): () => void };
-  /** SHA-256 of the first `length` bytes, lower-case hexadecimal; rejects when `signal` says so. */
-  digest(file: DiskFile, length: number, signal: AbortSignal): Promise<string>;
+  digest(file: DiskFile): RunningDigest;
+}
+
+/** SHA-256 of a file from its beginning, computed while it grows. */
+export interface RunningDigest {
+  /** The first `end` bytes are in the file and stay as they are. */
+  advance(end: number): void;
+  /** Of the first `length` bytes, lower-case hexadecimal; rejects when they cannot be read or when it is stopped. */
+  finish(length: number): Promise<string>;
+  /** Resolves when it reads no more; never rejects. */
+  stop(): Promise<void>;
 }
 
 export type RunOptions = Omit<PlannerOptions, 'resumed'>;
@@ -60,7 +69,11 @@ class Runner {
   readonly #streams = new Map<number, RunningStream>();
   /** Writers that may still have a write in flight, given up streams included. */
   readonly #writers = new Set<SegmentWriter>();
-  readonly #digesting = new AbortController();
+  /** Follows what is written as long as that stays as it is. */
+  #digest: RunningDigest | undefined;
+  #digested = 0;
+  /** Digests of what was given up. */
+  readonly #stopping: Promise<void>[] = [];
   /** Journal work, one piece after the other. */
   #disk: Promise<void> = Promise.resolve();
   #cancelTimer: (() => void) | undefined;
@@ -108,6 +121,8 @@ class Runner {
         if (command.discard) {
           stream?.writer.discard();
           this.#streams.delete(command.stream);
+          // What was written of it will be written again.
+          if (this.planner.contiguous < this.#digested) void this.#restartDigest();
         }
         return;
       }
@@ -162,7 +177,10 @@ class Runner {
       this.#run.file,
       start,
       this.#gather(),
-      (bytes) => this.tell({ type: 'written', stream, bytes }),
+      (bytes) => {
+        this.tell({ type: 'written', stream, bytes });
+        this.#followDigest();
+      },
       (thrown) => this.#broken(thrown),
     );
     this.#writers.add(writer);
@@ -200,6 +218,7 @@ class Runner {
   }
 
   async #prepare(source: Source | undefined): Promise<void> {
+    await this.#restartDigest();
     // Writes of the old version must not land after those of the new one.
     for (const writer of this.#writers) await writer.idle();
     if (source === undefined) {
@@ -213,11 +232,30 @@ class Runner {
   }
 
   async #verify(): Promise<void> {
-    const length = this.planner.transferred;
-    const sha256 = await this.#platform.digest(this.#run.file, length, this.#digesting.signal);
+    this.#digest ??= this.#platform.digest(this.#run.file);
+    const sha256 = await this.#digest.finish(this.planner.transferred);
     if (this.#ended) return;
     await this.#run.journal.noteVerified(sha256);
     this.tell({ type: 'verified', sha256 });
+  }
+
+  /** Lets the digest know how far the beginning of the file is, in large steps. */
+  #followDigest(): void {
+    if (this.#ended || !this.planner.wantsDigest) return;
+    const end = this.planner.contiguous;
+    if (end - this.#digested < digestStep) return;
+    this.#digest ??= this.#platform.digest(this.#run.file);
+    this.#digest.advance(end);
+    this.#digested = end;
+  }
+
+  async #restartDigest(): Promise<void> {
+    const digest = this.#digest;
+    this.#digest = undefined;
+    this.#digested = 0;
+    const stopped = digest?.stop();
+    if (stopped !== undefined) this.#stopping.push(stopped);
+    await stopped;
   }
 
   #enqueue(work: () => Promise<void>): void {
@@ -236,12 +274,13 @@ class Runner {
     this.#cancelTimer?.();
     for (const { exchange } of this.#streams.values()) exchange.abort();
     for (const receiver of this.#receivers.values()) receiver.close();
-    this.#digesting.abort();
+    void this.#restartDigest();
     for (const writer of this.#writers) {
       writer.discard();
       await writer.idle();
     }
     await this.#disk;
+    await Promise.all(this.#stopping);
     settle();
   }
 
@@ -272,3 +311,6 @@ class Runner {
     return Math.min(512 * 1024, Math.max(1, (this.#run.checkpointBytes ?? 8 * 1024 * 1024) / 8));
   }
 }
+
+/** Bytes. */
+const digestStep = 1024 * 1024;

@@ -158,6 +158,27 @@ describe.each([
       expect(same()).toBe(true);
     });
 
+    it('of a file that changes on the way are those of what it is in the end', async () => {
+      const [first, second] = [new SeededRandom(4).bytes(9 * 1024 * 1024), new SeededRandom(5).bytes(8 * 1024 * 1024)];
+      origin.content = first;
+      let gets = 0;
+      origin.behaviour = (_request, response, { method }) => {
+        if (method === 'HEAD' || ++gets > 1) return false;
+        response.writeHead(200, { etag: '"1"', 'content-length': first.length });
+        response.write(first.subarray(0, 8 * 1024 * 1024), () => {
+          origin.content = second;
+          origin.etag = '"2"';
+          response.destroy();
+        });
+        return true;
+      };
+      expect(await fetchFile({ computeSha256: true })).toEqual({
+        length: second.length,
+        sha256: createHash('sha256').update(second).digest('hex'),
+      });
+      expect(readFileSync(path).equals(second)).toBe(true);
+    });
+
     it('of long files are computed on a thread', async () => {
       origin.content = new SeededRandom(4).bytes(6 * 1024 * 1024);
       expect(await fetchFile({ computeSha256: true })).toMatchObject({

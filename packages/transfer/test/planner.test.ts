@@ -118,6 +118,26 @@ describe('planner', () => {
     expect(tell({ type: 'journalled', sequence: 1 })).toEqual([{ type: 'resume', stream: 2 }]);
   });
 
+  it('knows how far the file is written from its beginning, and takes back what will be written again', () => {
+    const { planner, tell } = begun({ connections: 2, computeSha256: true });
+    expect([planner.wantsDigest, planner.contiguous]).toEqual([true, 0]);
+    tell({ type: 'responded', stream: 2, head: part(0, 200) });
+    tell({ type: 'responded', stream: 3, head: part(200, 300) });
+    tell({ type: 'received', stream: 3, bytes: 50 });
+    tell({ type: 'written', stream: 3, bytes: 50 });
+    expect(planner.contiguous).toBe(0);
+    tell({ type: 'received', stream: 2, bytes: 150 });
+    tell({ type: 'written', stream: 2, bytes: 120 });
+    expect(planner.contiguous).toBe(120);
+    tell({ type: 'received', stream: 2, bytes: 50 });
+    tell({ type: 'written', stream: 2, bytes: 80 });
+    expect(planner.contiguous).toBe(250);
+    // Journalled so far: 50 of stream 3. More than announced: what else stream 2 brought is void.
+    tell({ type: 'journalled', sequence: 1 });
+    expect(tell({ type: 'received', stream: 2, bytes: 1 })).toContainEqual({ type: 'abort', stream: 2, discard: true });
+    expect(planner.contiguous).toBeLessThan(200);
+  });
+
   it('opens one connection until the server has shown that it knows ranges', () => {
     const { tell } = drive({ connections: 3 });
     tell({ type: 'start' });

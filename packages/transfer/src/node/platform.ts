@@ -1,5 +1,5 @@
 import type { TransferPlatform } from '../file-transfer.ts';
-import { digestFile } from './digest.ts';
+import { startDigest } from './digest.ts';
 import { nodeDisk } from './node-disk.ts';
 
 /** The operating system's files and clock. */
@@ -7,7 +7,7 @@ export function nodePlatform(overrides: Partial<TransferPlatform> = {}): Transfe
   return {
     disk: nodeDisk,
     clock: systemClock,
-    digest: digestFile,
+    digest: startDigest,
     // As any program creates files. UNSPECIFIED: on Windows a finished file has the ACL of its directory.
     finalMode: 0o666 & ~process.umask(),
     ...overrides,
