@@ -2,8 +2,8 @@
 export interface DiskFile {
   /** For the digest's thread; undefined when the file is not the operating system's. */
   readonly fd: number | undefined;
-  /** Writes all of it at `position`. */
-  write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  /** Writes all of it at `position`. `past`: nobody will read it soon, so it need not stay in memory where that can be had. */
+  write(chunks: readonly Uint8Array[], position: number, past?: boolean): Promise<void>;
   /** Up to `buffer.length` bytes; 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   size(): Promise<number>;

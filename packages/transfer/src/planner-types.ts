@@ -50,8 +50,8 @@ export type PlannerCommand =
   /** Stop receiving. What was received is still to be written, unless `discard`. */
   | { readonly type: 'abort'; readonly stream: number; readonly discard: boolean }
   | { readonly type: 'pause' | 'resume'; readonly stream: number }
-  /** Write what was gathered, however little. */
-  | { readonly type: 'flush'; readonly stream: number }
+  /** Write what was gathered, however little; `blocks`: less than a block of it may wait. */
+  | { readonly type: 'flush'; readonly stream: number; readonly blocks?: true }
   /**
    * Begin anew: writes in flight end first; then a new journal header, durable; then the file gets its size. Without a
    * source the journal ends up with no header: the next run asks the server again.

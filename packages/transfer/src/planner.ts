@@ -406,7 +406,7 @@ class PlannerState implements Planner {
     if (!stream.paused && (unsafe >= this.#pauseAt() || unwritten >= maximumBacklog)) {
       stream.paused = true;
       this.#commands.push({ type: 'pause', stream: stream.id });
-      if (unwritten > 0) this.#commands.push({ type: 'flush', stream: stream.id });
+      if (unwritten > 0) this.#commands.push({ type: 'flush', stream: stream.id, blocks: true });
     } else if (stream.paused && unsafe <= this.#checkpointBytes * 0.75 && unwritten <= maximumBacklog / 2) {
       stream.paused = false;
       this.#commands.push({ type: 'resume', stream: stream.id });

@@ -1,93 +1,148 @@
 import type { DiskFile } from './disk.ts';
 
-/** Gathers the chunks of one stream and writes them in order, one write at a time, in large vectors without copying. */
+export interface SegmentWriterOptions {
+  /** Bytes that are worth a write of their own. */
+  readonly gather: number;
+  /** What is written is not read again soon. */
+  readonly past: boolean;
+  /** In order, whatever order the writes end in. */
+  readonly onWritten: (bytes: number) => void;
+  readonly onError: (thrown: unknown) => void;
+}
+
+/** Gathers the chunks of one stream and writes them in large vectors without copying, ending at whole blocks of the file. */
 export class SegmentWriter {
   readonly #file: DiskFile;
-  readonly #gather: number;
-  readonly #onWritten: (bytes: number) => void;
-  readonly #onError: (thrown: unknown) => void;
+  readonly #options: SegmentWriterOptions;
   #position: number;
-  #chunks: Uint8Array[] = [];
-  /** One for each chunk; what to call when it is not needed any more. */
-  #releases: (() => void)[] = [];
+  #chunks: Chunk[] = [];
   #size = 0;
-  #flush = false;
-  #writing: Promise<void> | undefined;
+  #flush: 'no' | 'blocks' | 'all' = 'no';
+  #writing: Write[] = [];
+  #failed = false;
 
-  /** `gather`: bytes that are worth a write of their own. */
-  constructor(
-    file: DiskFile,
-    position: number,
-    gather: number,
-    onWritten: (bytes: number) => void,
-    onError: (thrown: unknown) => void,
-  ) {
+  constructor(file: DiskFile, position: number, options: SegmentWriterOptions) {
     this.#file = file;
     this.#position = position;
-    this.#gather = gather;
-    this.#onWritten = onWritten;
-    this.#onError = onError;
+    this.#options = options;
   }
 
-  push(chunk: Uint8Array, release: () => void = keep): void {
-    this.#chunks.push(chunk);
-    this.#releases.push(release);
-    this.#size += chunk.length;
+  /** `release` is called when the chunk is not needed any more. */
+  push(bytes: Uint8Array, release: () => void = keep): void {
+    this.#chunks.push({ bytes, release });
+    this.#size += bytes.length;
     this.#pump();
   }
 
-  /** Writes what there is, however little. */
-  flush(): void {
-    this.#flush = true;
+  /** Writes what there is, however little; `blocks`: less than a block may wait for the rest of it. */
+  flush(blocks: boolean): void {
+    if (!blocks) this.#flush = 'all';
+    else if (this.#flush === 'no') this.#flush = 'blocks';
     this.#pump();
   }
 
   /** Forgets what is not being written yet. */
   discard(): void {
-    for (const release of this.#releases) release();
+    for (const { release } of this.#chunks) release();
     this.#chunks = [];
-    this.#releases = [];
     this.#size = 0;
   }
 
   /** Nothing to write and nothing being written. */
   get empty(): boolean {
-    return this.#size === 0 && this.#writing === undefined;
+    return this.#size === 0 && this.#writing.length === 0;
   }
 
   /** Resolves when no write is in flight; never rejects. */
   async idle(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    while (this.#writing.length > 0) await Promise.all(this.#writing.map((write) => write.ended));
   }
 
   #pump(): void {
-    if (this.#writing !== undefined || this.#size === 0) return;
-    if (this.#size < this.#gather && !this.#flush) return;
+    while (this.#size > 0 && this.#writing.length < maximumAtOnce) {
+      if (this.#size < this.#options.gather && this.#flush === 'no') return;
+      const chunks = this.#take();
+      const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+      if (this.#size < blockBytes || (this.#size < this.#options.gather && this.#flush === 'blocks'))
+        this.#flush = 'no';
+      this.#write(chunks, bytes);
+    }
+  }
+
+  /** The next write: as far as whole blocks go, or everything where there are none or it is wanted. */
+  #take(): Chunk[] {
     const chunks = this.#chunks.splice(0, maximumVector);
-    const releases = this.#releases.splice(0, maximumVector);
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+    const rest = (this.#position + bytes) % blockBytes;
     this.#size -= bytes;
-    if (this.#size === 0) this.#flush = false;
+    if (rest > 0 && rest < bytes && (this.#size > 0 || this.#flush !== 'all')) this.#putBack(chunks, rest);
+    return chunks;
+  }
+
+  #putBack(chunks: Chunk[], bytes: number): void {
+    let left = bytes;
+    while (left > 0) {
+      const last = chunks.pop();
+      if (last === undefined) return;
+      const kept = last.bytes.length - left;
+      const back = kept > 0 ? { ...last, bytes: last.bytes.subarray(kept) } : last;
+      // The part that is put back is the one that is needed longest.
+      if (kept > 0) chunks.push({ bytes: last.bytes.subarray(0, kept), release: keep });
+      this.#chunks.unshift(back);
+      this.#size += back.bytes.length;
+      left -= back.bytes.length;
+    }
+  }
+
+  #write(chunks: readonly Chunk[], bytes: number): void {
     const position = this.#position;
     this.#position += bytes;
-    this.#writing = this.#file.write(chunks, position).then(
+    const vector = chunks.map((chunk) => chunk.bytes);
+    const write: Write = { bytes, done: false, ended: Promise.resolve() };
+    this.#writing.push(write);
+    write.ended = this.#file.write(vector, position, this.#options.past).then(
       () => {
-        this.#writing = undefined;
-        for (const release of releases) release();
-        this.#onWritten(bytes);
-        this.#pump();
+        write.done = true;
+        this.#end(chunks);
       },
       (thrown: unknown) => {
-        this.#writing = undefined;
-        for (const release of releases) release();
+        // What is in flight beside it ends, but is not called written any more: it would leave a gap.
+        this.#writing = this.#writing.filter((other) => other !== write);
+        const first = !this.#failed;
+        this.#failed = true;
+        this.#end(chunks);
         this.discard();
-        this.#onError(thrown);
+        if (first) this.#options.onError(thrown);
       },
     );
   }
+
+  #end(chunks: readonly Chunk[]): void {
+    for (const { release } of chunks) release();
+    while (this.#writing[0]?.done === true) {
+      const { bytes } = this.#writing.shift() as Write;
+      if (!this.#failed) this.#options.onWritten(bytes);
+    }
+    if (!this.#failed) this.#pump();
+  }
+}
+
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly release: () => void;
+}
+
+interface Write {
+  readonly bytes: number;
+  done: boolean;
+  ended: Promise<void>;
 }
 
 function keep(): void {}
 
 /** Below IOV_MAX (1,024 on Linux). */
 const maximumVector = 256;
+/** The disk has something to do while we are told of the last write. */
+const maximumAtOnce = 2;
+/** What file systems and disks like; anything would be right. */
+const blockBytes = 4096;

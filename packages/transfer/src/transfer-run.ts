@@ -131,7 +131,7 @@ class Runner {
         this.#streams.get(command.stream)?.exchange[command.type]();
         return;
       case 'flush':
-        this.#streams.get(command.stream)?.writer.flush();
+        this.#streams.get(command.stream)?.writer.flush(command.blocks === true);
         return;
       case 'prepare':
         this.#enqueue(() => this.#prepare(command.source));
@@ -173,16 +173,15 @@ class Runner {
     this.#forgetEnded();
     let ended = false;
     const start = request.range?.start ?? 0;
-    const writer = new SegmentWriter(
-      this.#run.file,
-      start,
-      this.#gather(),
-      (bytes) => {
+    const writer = new SegmentWriter(this.#run.file, start, {
+      gather: this.#gather(),
+      past: !this.planner.wantsDigest,
+      onWritten: (bytes) => {
         this.tell({ type: 'written', stream, bytes });
         this.#followDigest();
       },
-      (thrown) => this.#broken(thrown),
-    );
+      onError: (thrown) => this.#broken(thrown),
+    });
     this.#writers.add(writer);
     const exchange = receiver.request(request, {
       onHead: (head) => this.tell({ type: 'responded', stream, head }),

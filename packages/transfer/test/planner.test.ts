@@ -112,7 +112,7 @@ describe('planner', () => {
     expect(tell({ type: 'received', stream: 2, bytes: 140 })).toEqual([]);
     expect(tell({ type: 'received', stream: 2, bytes: 20 })).toEqual([
       { type: 'pause', stream: 2 },
-      { type: 'flush', stream: 2 },
+      { type: 'flush', stream: 2, blocks: true },
     ]);
     tell({ type: 'written', stream: 2, bytes: 160 });
     expect(tell({ type: 'journalled', sequence: 1 })).toEqual([{ type: 'resume', stream: 2 }]);

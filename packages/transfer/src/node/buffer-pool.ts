@@ -1,3 +1,5 @@
+import { allocatePages, blockBytes } from './direct-writes.ts';
+
 /** Buffers of one size that sockets receive into and files are written from, used again and again. */
 export class BufferPool {
   readonly #limit: number;
@@ -13,13 +15,25 @@ export class BufferPool {
   /** Always gives one: what is on its way up from a socket must go somewhere. Who takes one pauses when it is crowded. */
   take(): Uint8Array {
     this.#lent++;
-    // Outside of Node's shared pool, and not zeroed: nobody sees what was not received into it.
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
+    if (this.#free.length === 0) this.#allocate();
+    return this.#free.pop() as Uint8Array;
+  }
+
+  /** All at once: such memory reserves addresses generously, and what is not touched costs nothing. */
+  #allocate(): void {
+    const pages = allocatePages(this.#limit * bufferBytes);
+    if (pages === undefined) {
+      this.#free.push(Buffer.allocUnsafeSlow(bufferBytes));
+      return;
+    }
+    for (let at = pages.byteLength - bufferBytes; at >= 0; at -= bufferBytes) {
+      this.#free.push(new Uint8Array(pages, at, bufferBytes));
+    }
   }
 
   giveBack(buffer: Uint8Array): void {
     this.#lent--;
-    if (this.#free.length < this.#limit) this.#free.push(buffer);
+    this.#free.push(buffer);
     if (this.crowded) return;
     for (const tell of this.#waiting) tell();
   }
@@ -68,6 +82,20 @@ export class ReceiveBuffer {
     this.taken = end;
     this.#uses++;
     return { chunk, release: () => this.release() };
+  }
+
+  /**
+   * Moves what is fresh so that it lies in its block of memory as `position` lies in its block of the file. What was handed
+   * on before stays where it is.
+   */
+  align(position: number, start: number): boolean {
+    const target = start + ((((position - start) % blockBytes) + blockBytes) % blockBytes);
+    const count = this.filled - this.taken;
+    if (target + count > this.bytes.length) return false;
+    this.bytes.copyWithin(target, this.taken, this.filled);
+    this.taken = target;
+    this.filled = target + count;
+    return true;
   }
 
   /** One use less; the last one gives it back. */

@@ -143,7 +143,10 @@ class Exchange implements ReceiverExchange {
       queueMicrotask(() => this.#fail(thrown, url));
       return;
     }
-    connection.send({ ...line, headers: this.#headers(authenticate) }, new AttemptHandler(this, connection, url, line));
+    connection.send(
+      { ...line, position: this.#request.range?.start ?? 0, headers: this.#headers(authenticate) },
+      new AttemptHandler(this, connection, url, line),
+    );
   }
 
   pause(): void {

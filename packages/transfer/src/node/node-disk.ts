@@ -4,6 +4,8 @@ import { join, sep } from 'node:path';
 import { CarmineError } from '@carmine/errors';
 import type { Disk, DiskDirectory, DiskFile } from '../disk.ts';
 import { diskError } from '../disk-errors.ts';
+import { type PlannedWrite, planWrites } from './direct-writes.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** The operating system's files. */
 export const nodeDisk: Disk = { openDirectory };
@@ -117,8 +119,10 @@ class NodeDirectory implements DiskDirectory {
 
 class NodeFile implements DiskFile {
   readonly #handle: FileHandle;
-  /** The last write asked for. */
-  #writing: Promise<void> = Promise.resolve();
+  /** The same file, opened for writing past the page cache; undefined where that is not possible. */
+  #direct: Promise<FileHandle | undefined> | undefined;
+  #directRefused = false;
+  readonly #writes = new WriteQueue();
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -128,14 +132,31 @@ class NodeFile implements DiskFile {
     return this.#handle.fd;
   }
 
-  /** One at a time: in the kernel writes to one file exclude each other anyway, and waiting there costs a core. */
-  write(chunks: readonly Uint8Array[], position: number): Promise<void> {
-    const written = this.#writing.then(() => this.#write(chunks, position));
-    this.#writing = written.catch(() => undefined);
-    return written;
+  /**
+   * Through the page cache one at a time: in the kernel such writes exclude each other anyway, and waiting there costs a core.
+   * Past it what is on the way to the disk already needs no syncing later, and no copying.
+   */
+  async write(chunks: readonly Uint8Array[], position: number, past = false): Promise<void> {
+    const plan = past && !this.#directRefused ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
+    const direct = plan.some((part) => part.direct) ? await this.#openDirect() : undefined;
+    for (const part of plan) {
+      const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
+      const handle = part.direct ? direct : undefined;
+      await this.#writes.add(part.position, end, handle === undefined, () => this.#write(part, handle));
+    }
   }
 
-  async #write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+  async #write({ chunks, position }: PlannedWrite, direct: FileHandle | undefined): Promise<void> {
+    if (direct !== undefined) {
+      try {
+        const { bytesWritten } = await direct.writev(chunks, position);
+        if (bytesWritten === chunks.reduce((sum, chunk) => sum + chunk.length, 0)) return;
+      } catch (thrown) {
+        // Some file systems and devices say so only now. Errors of the disk itself come again below.
+        if (errno(thrown) !== 'EINVAL') throw thrown;
+        this.#directRefused = true;
+      }
+    }
     let rest = chunks as Uint8Array[];
     let at = position;
     while (rest.length > 0) {
@@ -143,6 +164,16 @@ class NodeFile implements DiskFile {
       at += bytesWritten;
       rest = skip(rest, bytesWritten);
     }
+  }
+
+  /** By its descriptor: it is the same file, whatever happened to its name. */
+  #openDirect(): Promise<FileHandle | undefined> {
+    const flag = process.platform === 'linux' ? constants.O_DIRECT : undefined;
+    this.#direct ??=
+      flag === undefined
+        ? Promise.resolve(undefined)
+        : open(`/proc/self/fd/${this.#handle.fd}`, constants.O_WRONLY | flag).catch(() => undefined);
+    return this.#direct;
   }
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
@@ -171,8 +202,9 @@ class NodeFile implements DiskFile {
     if (modified !== undefined) await this.#handle.utimes(new Date(), new Date(modified));
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await (await this.#direct)?.close();
+    await this.#handle.close();
   }
 }
 

@@ -194,10 +194,14 @@ export class RawConnection implements Connection {
 
   /** Where the next octets go: what is left of the buffer, as long as a read is worth its while. */
   #space(): Uint8Array {
-    const needed = this.#exchange?.state.at === 'body' ? smallestRead : maximumHead;
+    const inBody = this.#exchange?.state.at === 'body';
+    // A body fills its buffers to the end, so that all of it lies in memory as in the file; a head must be in one piece.
+    const needed = inBody ? 1 : 3 * maximumHead;
     if (this.#socket !== undefined && this.#buffer !== undefined && this.#buffer.room < needed) this.#changeBuffer();
     this.#buffer ??= new ReceiveBuffer(this.#pool);
-    return this.#buffer.bytes.subarray(this.#buffer.filled);
+    const { bytes, filled } = this.#buffer;
+    // What comes with a head is moved: not much, then.
+    return inBody ? bytes.subarray(filled) : bytes.subarray(filled, filled + maximumHead);
   }
 
   /** A head that has begun moves along, so that it is in one piece. */
@@ -229,6 +233,7 @@ export class RawConnection implements Connection {
 
   #onHead(exchange: RawExchange, state: ReadingHead, buffer: ReceiveBuffer): void {
     let head: HttpHead;
+    let start: number;
     try {
       const end = headEnd(buffer.fresh.subarray(0, maximumHead), state.seen, this.origin);
       if (end === undefined) {
@@ -236,6 +241,7 @@ export class RawConnection implements Connection {
         return;
       }
       head = parseHttpHead(buffer.fresh.subarray(0, end), this.origin);
+      start = buffer.taken;
       buffer.taken += end;
     } catch (thrown) {
       this.#fail(thrown);
@@ -254,6 +260,8 @@ export class RawConnection implements Connection {
       reusable: body.kind !== 'unusual' && staysOpen(head),
     };
     exchange.state = next;
+    // Where there is no room for that, writing is slower, no more.
+    if (next.left > 0) buffer.align(request.position, start);
     this.#startTimer(this.#times.body);
     const { status } = head;
     attempt.head({ status, headers: joinedFields(head), origin: this.origin }, fieldValues(head, 'www-authenticate'));
@@ -333,6 +341,3 @@ function requestText({ method, uri, headers }: RequestHead, origin: string): str
   }
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
-
-/** Octets. */
-const smallestRead = 16 * 1024;

@@ -1,0 +1,229 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SeededRandom } from '@carmine/testkit';
+import type { DiskFile } from '@carmine/transfer';
+import { nodeDisk } from '@carmine/transfer/node';
+import { describe, expect, it } from 'vitest';
+import { BufferPool, ReceiveBuffer } from '../src/node/buffer-pool.ts';
+import { allocatePages, blockBytes, planWrites } from '../src/node/direct-writes.ts';
+import { WriteQueue } from '../src/node/write-queue.ts';
+import { SegmentWriter } from '../src/segment-writer.ts';
+
+const pages = new Uint8Array(allocatePages(1024 * 1024) as ArrayBuffer);
+const block = blockBytes;
+const shape = (chunks: Uint8Array[], position: number) =>
+  planWrites(chunks, position).map((part) => [
+    part.direct,
+    part.position,
+    part.chunks.reduce((sum, { length }) => sum + length, 0),
+  ]);
+
+describe('what goes past the page cache', () => {
+  it.each<[string, Uint8Array[], number, unknown]>([
+    ['whole blocks', [pages.subarray(0, 64 * block)], 0, [[true, 0, 64 * block]]],
+    [
+      'chunks that follow each other',
+      [pages.subarray(0, 100), pages.subarray(100, 64 * block)],
+      block,
+      [[true, block, 64 * block]],
+    ],
+    [
+      'not what is before and behind',
+      [pages.subarray(100, 64 * block + 7)],
+      block + 100,
+      [
+        [false, block + 100, block - 100],
+        [true, 2 * block, 63 * block],
+        [false, 65 * block, 7],
+      ],
+    ],
+    ['not what lies elsewhere in its block', [pages.subarray(1, 64 * block)], 0, [[false, 0, 64 * block - 1]]],
+    [
+      'not a gap in memory that is no whole block',
+      [pages.subarray(0, 32 * block), pages.subarray(32 * block + 8, 64 * block)],
+      0,
+      [[false, 0, 64 * block - 8]],
+    ],
+    ['not memory that begins anywhere', [new Uint8Array(64 * block)], 0, [[false, 0, 64 * block]]],
+    ['not a little', [pages.subarray(0, 8 * block)], 0, [[false, 0, 8 * block]]],
+  ])('%s', (_what, chunks, position, expected) => {
+    expect(shape(chunks, position)).toEqual(expected);
+  });
+
+  it('is the same bytes in the file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'carmine-writes-'));
+    const directory = await nodeDisk.openDirectory(folder, undefined);
+    const file = await directory.create('file');
+    const random = new SeededRandom(11);
+    pages.set(random.bytes(pages.length));
+    const expected = new Uint8Array(pages.length);
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < pages.length; ) {
+      const end = Math.min(pages.length, at + 1 + random.below(400_000));
+      expected.set(pages.subarray(at, end), at);
+      writes.push(file.write([pages.subarray(at, end)], at, true));
+      at = end;
+    }
+    await Promise.all(writes);
+    await file.datasync();
+    expect(readFileSync(join(folder, 'file')).equals(expected)).toBe(true);
+    await file.close();
+    await directory.close();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('a received body lies in its blocks as in the file', () => {
+  it.each([
+    [300, 500, 0],
+    [300, 500, 4_095],
+    [5_000, 5_300, 100],
+    [5_000, 12_000, 8_191],
+  ])('head from %i to %i, body at %i', (start, taken, position) => {
+    const buffer = new ReceiveBuffer(new BufferPool(2));
+    buffer.bytes.fill(1, 0, start);
+    const body = new SeededRandom(1).bytes(10_000);
+    buffer.bytes.set(body, taken);
+    buffer.taken = taken;
+    buffer.filled = taken + body.length;
+    expect(buffer.align(position, start)).toBe(true);
+    const { chunk } = buffer.hand(buffer.filled);
+    expect(chunk).toEqual(body);
+    expect((chunk.byteOffset - position) % block).toBe(0);
+    // What was handed on before the head is still in use.
+    expect(buffer.bytes.subarray(0, start).every((octet) => octet === 1)).toBe(true);
+  });
+
+  it('stays where it is when there is no room', () => {
+    const buffer = new ReceiveBuffer(new BufferPool(2));
+    buffer.taken = buffer.bytes.length - 10;
+    buffer.filled = buffer.bytes.length;
+    expect(buffer.align(1, buffer.bytes.length - 20)).toBe(false);
+    expect(buffer.taken).toBe(buffer.bytes.length - 10);
+  });
+});
+
+describe('writes to one file', () => {
+  it('keep their order where they overlap or want to be alone', async () => {
+    const queue = new WriteQueue();
+    const log: string[] = [];
+    const ends = new Map<string, () => void>();
+    const add = (name: string, start: number, end: number, alone: boolean) =>
+      queue.add(start, end, alone, () => {
+        log.push(name);
+        return new Promise((resolve) => ends.set(name, resolve));
+      });
+    const all = [
+      add('a', 0, 10, false),
+      add('b', 10, 20, false),
+      add('c', 5, 12, false),
+      add('d', 40, 50, true),
+      add('e', 60, 70, false),
+    ];
+    const finish = async (name: string) => {
+      ends.get(name)?.();
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    };
+    expect(log).toEqual(['a', 'b']);
+    await finish('a');
+    expect(log).toEqual(['a', 'b']);
+    await finish('b');
+    expect(log).toEqual(['a', 'b', 'c']);
+    await finish('c');
+    expect(log).toEqual(['a', 'b', 'c', 'd']);
+    await finish('d');
+    expect(log).toEqual(['a', 'b', 'c', 'd', 'e']);
+    await finish('e');
+    await Promise.all(all);
+  });
+
+  it('go on after one that failed', async () => {
+    const queue = new WriteQueue();
+    const failed = queue.add(0, 1, true, () => Promise.reject(new Error('no')));
+    const next = queue.add(0, 1, true, async () => undefined);
+    await expect(failed).rejects.toThrow('no');
+    await next;
+  });
+});
+
+describe('a writer of one segment', () => {
+  function started(position = 0) {
+    const calls: { bytes: number; position: number; end: (error?: Error) => void }[] = [];
+    const written: number[] = [];
+    const errors: unknown[] = [];
+    const released: string[] = [];
+    const file = {
+      write: (chunks: readonly Uint8Array[], at: number) =>
+        new Promise<void>((resolve, reject) => {
+          const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+          calls.push({ bytes, position: at, end: (error) => (error === undefined ? resolve() : reject(error)) });
+        }),
+    } as unknown as DiskFile;
+    const writer = new SegmentWriter(file, position, {
+      gather: 10_000,
+      past: true,
+      onWritten: (bytes) => written.push(bytes),
+      onError: (thrown) => errors.push(thrown),
+    });
+    const push = (name: string, length: number) => writer.push(new Uint8Array(length), () => released.push(name));
+    const finish = async (call: number, error?: Error) => {
+      calls[call]?.end(error);
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    };
+    const places = () => calls.map((call) => [call.position, call.bytes]);
+    return { writer, push, finish, places, written, errors, released };
+  }
+
+  it('ends its writes at blocks, and keeps the rest until it is more or wanted', async () => {
+    const { writer, push, finish, places, written, released } = started(100);
+    push('a', 9_000);
+    expect(places()).toEqual([]);
+    push('b', 5_000);
+    expect(places()).toEqual([[100, 3 * block - 100]]);
+    await finish(0);
+    expect(written).toEqual([3 * block - 100]);
+    // A part of `b` is still to be written.
+    expect(released).toEqual(['a']);
+    writer.flush(false);
+    expect(places()[1]).toEqual([3 * block, 14_000 - (3 * block - 100)]);
+    await finish(1);
+    expect([written.reduce((sum, bytes) => sum + bytes), released, writer.empty]).toEqual([14_000, ['a', 'b'], true]);
+  });
+
+  it('writes what there is of blocks when asked so, and less than one if there is no more', () => {
+    const { writer, push, places } = started();
+    push('a', 5_000);
+    writer.flush(true);
+    expect(places()).toEqual([[0, block]]);
+    const other = started();
+    other.push('a', 50);
+    other.writer.flush(true);
+    expect(other.places()).toEqual([[0, 50]]);
+  });
+
+  it('tells in order, with two writes at once', async () => {
+    const { push, finish, places, written } = started();
+    push('a', 3 * block);
+    push('b', 4 * block);
+    push('c', 5 * block);
+    expect(places()).toHaveLength(2);
+    await finish(1);
+    expect(written).toEqual([]);
+    await finish(0);
+    expect(written).toEqual([3 * block, 4 * block]);
+    expect(places()).toHaveLength(3);
+  });
+
+  it('calls nothing written behind what failed, and gives everything back', async () => {
+    const { writer, push, finish, written, errors, released } = started();
+    push('a', 3 * block);
+    push('b', 4 * block);
+    push('c', 5 * block);
+    await finish(0, new Error('disk'));
+    await finish(1);
+    await writer.idle();
+    expect([written, errors.length, [...released].sort()]).toEqual([[], 1, ['a', 'b', 'c']]);
+    expect(writer.empty).toBe(true);
+  });
+});
