@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { authScenario } from './scenarios/auth.ts';
 import { copyScenario } from './scenarios/copy.ts';
-import { fetchScenario } from './scenarios/fetch.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
+import { transferScenario } from './scenarios/transfer.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
 import { wsmanScaleScenario } from './scenarios/wsman-scale.ts';
 
@@ -12,7 +12,9 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   wsman: wsmanScenario,
   'wsman-scale': wsmanScaleScenario,
   copy: copyScenario,
-  fetch: fetchScenario,
+  transfer: transferScenario,
+  // Its former name.
+  fetch: transferScenario,
 };
 
 const { positionals, values } = parseArgs({

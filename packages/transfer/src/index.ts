@@ -11,6 +11,7 @@ export {
   temporaryName,
 } from './file-transfer.ts';
 export type { Headers, ResponseHead } from './headers.ts';
+export { bodyOf, type HttpBody, type HttpHead, headEnd, joinedFields, parseHttpHead, staysOpen } from './http-head.ts';
 export { type DecodedJournal, decodeJournal, type JournalState } from './journal.ts';
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';

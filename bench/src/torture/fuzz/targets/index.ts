@@ -1,6 +1,7 @@
 import type { FuzzTarget } from '../target.ts';
 import { derTarget } from './der.ts';
 import { httpAuthTarget } from './http-auth.ts';
+import { httpHeadTarget } from './http-head.ts';
 import { journalTarget } from './journal.ts';
 import { kerberosTarget } from './kerberos.ts';
 import { ntlmTarget } from './ntlm.ts';
@@ -18,6 +19,7 @@ export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<Fuz
   sddl: securityTarget,
   wsman: wsmanTarget,
   'http-auth': httpAuthTarget,
+  'http-head': httpHeadTarget,
   wql: wqlTarget,
   journal: journalTarget,
 };

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { formatBytes } from '@carmine/cli/output';
+import { bundle } from '@carmine/repo-tools/bundle';
+import { build } from 'tsup';
+import { isThere } from '../foreign/peers.ts';
+import { median } from '../statistics.ts';
+import {
+  benchBytes,
+  type Contender,
+  interleaved,
+  type Measured,
+  makeFile,
+  processCost,
+  type Scenario,
+} from './measure.ts';
+import { type Nginx, startNginx, timesToFirstByte } from './transfer-peers.ts';
+
+/**
+ * `download()` as a program of its own, in one file as programs ship, beside what else fetches files; all from nginx to disk.
+ * Each contender is compared with the first one of its group that is no Carmine, round by round.
+ */
+export const transferScenario: Scenario = async (rounds, say) => {
+  if (!(await isThere('nginx', '-v'))) return notRun('nginx is not installed');
+  const folder = await mkdtemp(join(tmpdir(), 'carmine-transfer-'));
+  let nginx: Nginx | undefined;
+  try {
+    say(`making a file of ${formatBytes(benchBytes)}`);
+    await makeFile(join(folder, 'source'), benchBytes);
+    const bundled = await bundleOne(folder);
+    nginx = await startNginx(folder);
+    const lanes = await prepare(folder, bundled, nginx, await digestOf(join(folder, 'source')));
+    const groups: { readonly base: string; readonly results: readonly Measured[] }[] = [];
+    for (const { base, contenders } of lanes.groups) {
+      groups.push({ base, results: await interleaved(contenders, rounds, say) });
+    }
+    const start = await starts(folder, bundled, rounds);
+    return {
+      title: `${formatBytes(benchBytes)} from nginx to disk, medians of ${rounds} interleaved rounds; ratios are medians of each round's`,
+      head: ['WHAT', 'WALL', 'RANGE', 'RATE', 'RATIO', 'CPU', 'RATIO', 'MEMORY'],
+      rows: groups.flatMap(({ base, results }) => rowsOf(results, base, lanes.memory)),
+      notes: [
+        'Carmine journals and syncs every byte; of the others only "curl, then sync" does. MEMORY is the most that was resident.',
+        ...start.map(
+          ([name, times]) => `${name}: ${median(times).toFixed(0)} ms from its start to the first byte of content`,
+        ),
+        ...lanes.absent.map((name) => `${name}: not run, it is not installed`),
+      ],
+      report: {
+        bytes: benchBytes,
+        measured: groups.flatMap(({ results }) => results),
+        memory: Object.fromEntries(lanes.memory),
+        firstByte: Object.fromEntries(start),
+        notRun: lanes.absent,
+      },
+    };
+  } finally {
+    await nginx?.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: string) {
+  const absent: string[] = [];
+  /** KiB, by name. */
+  const memory = new Map<string, number>();
+  const canMeasureMemory = await isThere('/usr/bin/time', '--version');
+  if (!canMeasureMemory) absent.push('/usr/bin/time (for MEMORY)');
+  const groups: { readonly base: string; readonly contenders: Contender[] }[] = [];
+  const group = (base: string) => groups.push({ base, contenders: [] });
+  const add = (name: string, command: string, args: (target: string) => readonly string[]) => {
+    const target = join(folder, `copy-${groups.length}-${groups.at(-1)?.contenders.length}`);
+    const run = async () => {
+      if (!canMeasureMemory) return processCost(command, args(target));
+      const note = join(folder, 'memory');
+      const cost = await processCost('/usr/bin/time', ['-f', '%M', '-o', note, command, ...args(target)]);
+      memory.set(name, Math.max(memory.get(name) ?? 0, Number(await readFile(note, 'utf8'))));
+      return cost;
+    };
+    groups.at(-1)?.contenders.push({ name, before: () => rm(target, { force: true }), run });
+  };
+  const carmine = (name: string, url: string, options: object) =>
+    add(name, process.execPath, (target) => [bundled, url, target, JSON.stringify(options)]);
+  const shell = (name: string, script: string, url: string) =>
+    add(name, 'sh', (target) => ['-c', script, target, url, nginx.authority, sha256]);
+  const aria = (name: string, url: string, flags: readonly string[]) =>
+    add(name, 'aria2c', (target) => [...ariaFlags, ...flags, '-d', folder, '-o', target.slice(folder.length + 1), url]);
+  const [curl, aria2, wget2, axel] = await Promise.all(
+    (['curl', 'aria2c', 'wget2', 'axel'] as const).map(async (name) => {
+      if (await isThere(name, '--version')) return true;
+      absent.push(name);
+      return false;
+    }),
+  );
+
+  group('curl');
+  carmine('Carmine', nginx.http, {});
+  carmine('Carmine, 1 connection', nginx.http, { connections: 1 });
+  if (curl === true) {
+    shell('curl', 'curl --silent --fail --output "$0" "$1"', nginx.http);
+    shell('curl, then sync', 'curl --silent --fail --output "$0" "$1" && sync "$0"', nginx.http);
+  }
+  if (aria2 === true)
+    for (const count of [1, 4, 16]) aria(`aria2c -x${count}`, nginx.http, [`-x${count}`, `-s${count}`]);
+  if (wget2 === true) add('wget2', 'wget2', (target) => ['--quiet', '--output-document', target, nginx.http]);
+  if (axel === true) add('axel -n4', 'axel', (target) => ['--quiet', '-n', '4', '--output', target, nginx.http]);
+
+  group('curl, HTTPS');
+  carmine('Carmine, HTTPS', nginx.https, { trust: nginx.authority });
+  if (curl === true) shell('curl, HTTPS', 'curl --silent --fail --cacert "$2" --output "$0" "$1"', nginx.https);
+  if (aria2 === true) aria('aria2c -x4, HTTPS', nginx.https, ['-x4', '-s4', `--ca-certificate=${nginx.authority}`]);
+
+  group('curl, then sha256sum');
+  carmine('Carmine, SHA-256', nginx.http, { expectedSha256: sha256 });
+  const check = 'curl --silent --fail --output "$0" "$1" && echo "$3  $0" | sha256sum --check --quiet';
+  if (curl === true) shell('curl, then sha256sum', check, nginx.http);
+  if (aria2 === true) aria('aria2c -x4 --checksum', nginx.http, ['-x4', '-s4', `--checksum=sha-256=${sha256}`]);
+  return { groups, absent, memory };
+}
+
+async function starts(folder: string, bundled: string, rounds: number): Promise<[string, readonly number[]][]> {
+  const target = join(folder, 'first');
+  const before = () => rm(target, { force: true });
+  const runs = rounds * 2;
+  const carmine = await timesToFirstByte(process.execPath, (url) => [bundled, url, target], before, runs);
+  if (!(await isThere('curl', '--version'))) return [['Carmine', carmine]];
+  const curl = await timesToFirstByte('curl', (url) => ['--silent', '--output', target, url], before, runs);
+  return [
+    ['Carmine', carmine],
+    ['curl', curl],
+  ];
+}
+
+function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<string, number>) {
+  const reference = results.find(({ name }) => name === base);
+  const ratio = (mine: readonly number[], other: readonly number[] | undefined) =>
+    other === undefined ? '' : median(mine.map((value, round) => value / (other[round] ?? Number.NaN))).toFixed(2);
+  return results.map(({ name, wall, cpu }) => {
+    const most = memory.get(name);
+    return [
+      name,
+      `${median(wall).toFixed(2)} s`,
+      `${Math.min(...wall).toFixed(2)}–${Math.max(...wall).toFixed(2)}`,
+      `${(benchBytes / median(wall) / 1e6).toFixed(0)} MB/s`,
+      ratio(wall, reference?.wall),
+      `${median(cpu).toFixed(2)} s`,
+      ratio(cpu, reference?.cpu),
+      most === undefined ? '' : `${(most / 1024).toFixed(0)} MiB`,
+    ];
+  });
+}
+
+/** The program in one file, as the agents ship. */
+async function bundleOne(folder: string): Promise<string> {
+  const entry = fileURLToPath(new URL('fetch-one.ts', import.meta.url));
+  await build({
+    ...bundle,
+    entry: [entry],
+    outDir: join(folder, 'program'),
+    outExtension: () => ({ js: '.mjs' }),
+    config: false,
+    silent: true,
+  });
+  return join(folder, 'program', 'fetch-one.mjs');
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+function notRun(reason: string) {
+  return { title: `transfer: not run, ${reason}`, head: [], rows: [], notes: [], report: { notRun: reason } };
+}
+
+const ariaFlags = ['--quiet', '--no-conf', '--file-allocation=none'];

@@ -1,0 +1,2 @@
+/** Options of tsup. */
+export declare const bundle: Readonly<Record<string, unknown>>;
