@@ -7,6 +7,10 @@ import { SeededRandom } from '@carmine/testkit';
 import { credentialAuthenticators, type DownloadOptions, download } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferPool, bufferBytes, ReceiveBuffer } from '../src/node/buffer-pool.ts';
+import { type AttemptControl, ConnectionLogon } from '../src/node/connection.ts';
+import { RawConnection } from '../src/node/raw-connection.ts';
+import { createSecureContexts } from '../src/node/secure-contexts.ts';
+import { authority, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
 import { protect } from './support/protect.ts';
 import { WireOrigin, type WireRequest } from './support/wire-origin.ts';
@@ -211,6 +215,44 @@ describe('what is unusual is asked for again by undici, which does the rest', ()
     await fetchFrom(origin, { authenticator, connections: 2, pieceBytes: 10_000 });
     expect(same()).toBe(true);
     expect(new Set(admitted).size).toBe(1);
+  });
+});
+
+describe('a connection that was given up', () => {
+  it.each(['http', 'https'] as const)('keeps its buffer to itself until it is closed (%s)', async (scheme) => {
+    const pair = { cert: server.certificate, key: server.privateKey };
+    const origin = await HttpOrigin.start(new SeededRandom(7).bytes(8_000_000), scheme === 'https' ? pair : undefined);
+    origins.push(origin);
+    const pool = new BufferPool(2);
+    const url = new URL(origin.url).origin;
+    const options = { trust: [authority] };
+    const logon = new ConnectionLogon(url, undefined);
+    const connection = new RawConnection(url, true, logon, options, createSecureContexts(options), pool);
+    let control: AttemptControl | undefined;
+    const chunk = await new Promise<Uint8Array>((resolve, reject) => {
+      connection.send(
+        { method: 'GET', uri: '/file', position: 0, headers: {} },
+        {
+          started: (given) => {
+            control = given;
+          },
+          head: () => undefined,
+          data: (bytes, release) => {
+            control?.abort();
+            release?.();
+            resolve(bytes);
+          },
+          end: () => reject(new Error('it ended')),
+          error: reject,
+          unsuited: () => reject(new Error('it is unsuited')),
+        },
+      );
+    });
+    const lent = [pool.take(), pool.take(), pool.take()];
+    const overlap = lent.filter(({ buffer, byteOffset }) => {
+      return buffer === chunk.buffer && byteOffset === Math.floor(chunk.byteOffset / bufferBytes) * bufferBytes;
+    });
+    expect(overlap).toEqual([]);
   });
 });
 

@@ -32,10 +32,12 @@ import type { SecureContexts } from './secure-contexts.ts';
 export class RawConnection implements Connection {
   readonly origin: string;
   readonly logon: ConnectionLogon;
-  readonly #open: () => Socket;
+  readonly #open: (reading: symbol) => Socket;
   readonly #pool: BufferPool;
   readonly #times: { readonly connect: number; readonly headers: number; readonly body: number };
   #socket: Socket | undefined;
+  /** Stands for the socket that may read, also before it is there. */
+  #reading: symbol | undefined;
   #connected = false;
   #socketError: unknown;
   #buffer: ReceiveBuffer | undefined;
@@ -60,10 +62,14 @@ export class RawConnection implements Connection {
     this.#times = { connect: connectTimeout(options), headers, body };
     const { protocol, hostname, port } = new URL(origin);
     const host = hostname.replace(/^\[|\]$/g, '');
-    const onread = { buffer: () => this.#space(), callback: (count: number) => this.#onRead(count) };
-    const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread };
-    this.#open = () =>
-      protocol === 'https:'
+    this.#open = (reading) => {
+      // A socket that was given up may have more to bring until it is closed: never into a buffer that is somebody else's.
+      const onread = {
+        buffer: () => (this.#reading === reading ? this.#space() : sink),
+        callback: (count: number) => this.#reading === reading && this.#onRead(count),
+      };
+      const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread };
+      return protocol === 'https:'
         ? connectTls({
             ...common,
             port: Number(port || 443),
@@ -72,6 +78,7 @@ export class RawConnection implements Connection {
             secureContext: secureContexts(own),
           })
         : connectPlain({ ...common, port: Number(port || 80) });
+    };
   }
 
   send(request: RequestHead, attempt: Attempt): void {
@@ -110,7 +117,9 @@ export class RawConnection implements Connection {
     this.#socketError = undefined;
     this.#connected = false;
     this.#paused = false;
-    const socket = this.#open();
+    const reading = Symbol('reading');
+    this.#reading = reading;
+    const socket = this.#open(reading);
     this.#socket = socket;
     this.#pool.wait(this.#regulate);
     this.#startTimer(this.#times.connect);
@@ -149,14 +158,19 @@ export class RawConnection implements Connection {
   #drop(): void {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#reading = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#pool.leave(this.#regulate);
     const buffer = this.#buffer;
     this.#buffer = undefined;
-    // The socket may hold it until it is closed, but reads nothing into it any more.
-    buffer?.release();
-    socket?.destroy();
+    if (socket === undefined || socket.closed) {
+      buffer?.release();
+      return;
+    }
+    // Until then it may be written to: what TLS has received already is decrypted, whether anybody reads it or not.
+    socket.once('close', () => buffer?.release());
+    socket.destroy();
   }
 
   #fail(thrown: unknown): void {
@@ -220,8 +234,7 @@ export class RawConnection implements Connection {
 
   #onRead(count: number): boolean {
     const buffer = this.#buffer;
-    // What still comes from a socket that was given up is nobody's.
-    if (buffer === undefined || this.#socket === undefined) return false;
+    if (buffer === undefined) return false;
     buffer.filled += count;
     const exchange = this.#exchange;
     // Nobody asked: whatever it is, it must not become part of the next answer.
@@ -329,6 +342,9 @@ interface RawExchange {
   /** The attempt asked for a pause. */
   held: boolean;
 }
+
+/** Where the octets go that nobody wants; nobody reads them. */
+const sink = new Uint8Array(64 * 1024);
 
 /** RFC 9112, section 3. Nothing that could end a line gets into one. */
 function requestText({ method, uri, headers }: RequestHead, origin: string): string {
