@@ -63,8 +63,8 @@ export class SegmentWriter {
       if (this.#size < this.#options.gather && this.#flush === 'no') return;
       const chunks = this.#take();
       const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
-      if (this.#size < blockBytes || (this.#size < this.#options.gather && this.#flush === 'blocks'))
-        this.#flush = 'no';
+      const few = this.#flush === 'blocks' && this.#size < this.#options.gather;
+      if (this.#size === 0 || few) this.#flush = 'no';
       this.#write(chunks, bytes);
     }
   }

@@ -202,6 +202,18 @@ describe('a writer of one segment', () => {
     expect(other.places()).toEqual([[0, 50]]);
   });
 
+  it('writes the last octets too, in however many chunks they came', async () => {
+    const { writer, push, finish, places, written } = started();
+    // More than a vector holds: 256 times 100 are six blocks and a bit.
+    for (let index = 0; index < 9; index++) push(`${index}`, 1);
+    for (let index = 0; index < 250; index++) push(`${index}`, 39);
+    writer.flush(false);
+    for (let call = 0; call < 5; call++) await finish(call);
+    expect(places().at(-1)).toEqual([2 * block, 9 + 250 * 39 - 2 * block]);
+    expect(written.reduce((sum, bytes) => sum + bytes)).toBe(9 + 250 * 39);
+    expect(writer.empty).toBe(true);
+  });
+
   it('tells in order, with two writes at once', async () => {
     const { push, finish, places, written } = started();
     push('a', 3 * block);
