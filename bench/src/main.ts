@@ -3,6 +3,7 @@ import { authScenario } from './scenarios/auth.ts';
 import { copyScenario } from './scenarios/copy.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
 import { transferScenario } from './scenarios/transfer.ts';
+import { urlServerScenario } from './scenarios/url-server.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
 import { wsmanScaleScenario } from './scenarios/wsman-scale.ts';
 
@@ -15,6 +16,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   transfer: transferScenario,
   // Its former name.
   fetch: transferScenario,
+  'url-server': urlServerScenario,
 };
 
 const { positionals, values } = parseArgs({

@@ -21,13 +21,17 @@ import { decodePath, route } from '../router.ts';
 import type { DigestSource } from '../shells.ts';
 import { suffixKey } from '../suffix.ts';
 import { validatorsOf } from '../validators.ts';
+import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
 import { sendFile } from './send-file.ts';
-import type { OpenSource, SourceFolder } from './source-files.ts';
+import type { SharedSource, SharedSources } from './shared-sources.ts';
+import { Transfer } from './transfer.ts';
 
 export interface RequestHandlerOptions {
   readonly groups: () => Iterable<UrlGroup>;
-  readonly files: SourceFolder;
+  readonly sources: SharedSources;
+  /** Undefined: sends without sendfile. */
+  readonly native: NativeFile | undefined;
   readonly digests: DigestSource;
   readonly accounts: AccountLookup;
   readonly attempts?: AttemptGate | undefined;
@@ -55,13 +59,6 @@ export interface DataConnection {
 /** Who asks? `forbidden` is answered with 403: no other credentials would help. */
 export interface DataAcceptor {
   authenticate(authorization: string | undefined): HttpAuthOutcome | { readonly kind: 'forbidden' };
-}
-
-/** What one answer needs to be ended from outside. */
-interface Transfer {
-  readonly group: UrlGroup;
-  stop(): void;
-  readonly done: Promise<void>;
 }
 
 /** Answers requests of every port: route, authenticate, look up, check access, then plan and send. */
@@ -192,21 +189,15 @@ export class RequestHandler {
   async #serve(group: UrlGroup, url: PublishedUrl, request: FileRequest, response: ServerResponse): Promise<void> {
     if (group.connectionLimit !== unlimited && this.#transfersOf(group) >= group.connectionLimit)
       return end(response, 503, { 'Retry-After': '5' });
-    let source: OpenSource;
+    let source: SharedSource;
     try {
-      source = await this.#o.files.open(url.sourcePath);
+      source = await this.#o.sources.acquire(url.sourcePath);
     } catch (error) {
       return end(response, sourceStatus(error));
     }
     const { file, version } = source;
-    let finished = () => {};
-    const transfer = this.#begin(
-      group,
-      response,
-      new Promise<void>((resolve) => {
-        finished = resolve;
-      }),
-    );
+    const transfer = new Transfer(group, response);
+    this.#transfers.add(transfer);
     try {
       const sha256 = this.#o.digests.get(url.sourcePath, version);
       const plan = planResponse(request, { size: version.size, validators: validatorsOf(version), sha256 });
@@ -220,29 +211,20 @@ export class RequestHandler {
         version,
         range: plan.body,
         out: response,
-        chunkLimit: () => group.bandwidthLimit,
-        pace: (bytes) => this.#pace(group, bytes, transfer.aborted),
-        stopped: () => transfer.aborted.aborted,
+        native: this.#o.native,
+        last: true,
+        rate: () => (group.bandwidthLimit === unlimited ? Number.POSITIVE_INFINITY : group.bandwidthLimit),
+        sent: () => {},
+        pace: (bytes) => this.#pace(transfer, bytes),
+        stopped: () => transfer.stopped,
       });
-      if (whole) response.end();
-      else response.destroy();
+      if (!whole) response.destroy();
+      else if (!response.writableEnded) response.end();
     } finally {
-      this.#transfers.delete(transfer.entry);
-      await file.close();
-      finished();
+      this.#transfers.delete(transfer);
+      source.release();
+      transfer.finish();
     }
-  }
-
-  #begin(group: UrlGroup, response: ServerResponse, done: Promise<void>): { entry: Transfer; aborted: AbortSignal } {
-    const controller = new AbortController();
-    const stop = () => {
-      controller.abort();
-      response.destroy();
-    };
-    const entry: Transfer = { group, stop, done };
-    this.#transfers.add(entry);
-    response.once('close', () => controller.abort());
-    return { entry, aborted: controller.signal };
   }
 
   #transfersOf(group: UrlGroup): number {
@@ -251,7 +233,8 @@ export class RequestHandler {
     return count;
   }
 
-  async #pace(group: UrlGroup, bytes: number, signal: AbortSignal): Promise<void> {
+  async #pace(transfer: Transfer, bytes: number): Promise<void> {
+    const { group } = transfer;
     if (group.bandwidthLimit === unlimited) return;
     let bucket = this.#buckets.get(group);
     if (bucket === undefined) {
@@ -259,7 +242,7 @@ export class RequestHandler {
       this.#buckets.set(group, bucket);
     }
     const wait = bucket.reserve(bytes, group.bandwidthLimit, performance.now());
-    if (wait > 0) await pause(wait, signal);
+    if (wait > 0) await transfer.pause(wait);
   }
 }
 
@@ -302,17 +285,4 @@ function hostOf(header: string | undefined): string {
 function end(response: ServerResponse, status: number, headers: Record<string, string | string[]> = {}): void {
   response.writeHead(status, { ...headers, 'Content-Length': '0' });
   response.end();
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-  });
 }

@@ -1,63 +1,153 @@
+import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
+import type { ServerResponse } from 'node:http';
 import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { descriptorOf, type NativeFile } from './native-file.ts';
 import { toVersion } from './source-files.ts';
 
 export interface SendOptions {
   readonly file: FileHandle;
   readonly version: FileVersion;
   readonly range: ByteRange;
-  readonly out: Writable;
-  /** Bytes per chunk at most, so that a limited group waits often and shortly. */
-  readonly chunkLimit: () => number;
+  /** Its head is written; Content-Length says what comes. */
+  readonly out: ServerResponse;
+  /** Bytes per second that the group may send; infinite without a limit. */
+  readonly rate: () => number;
   /** Waits until so many bytes may be sent. */
   readonly pace: (bytes: number) => Promise<void>;
+  /** Told of every byte that the socket took. */
+  readonly sent: (bytes: number) => void;
   readonly stopped: () => boolean;
+  /** Nothing follows this range: its last bytes may end the answer. */
+  readonly last: boolean;
+  /** Undefined: reads and writes only. */
+  readonly native: NativeFile | undefined;
 }
 
 /**
- * Sends a range of a file with positional reads into one buffer. Returns false, with bytes missing, when the file
- * changed, when it got shorter, or when it was told to stop: the connection must then be cut, never padded.
+ * Sends a range of a file. Returns false, with bytes missing, when the file changed, when it got shorter, or when it was
+ * told to stop: the connection must then be cut, never padded.
+ *
+ * The ways: what is in memory is read at once, the rest in the thread pool, so that no disk holds up the event loop.
+ * Much of it, to a plain socket, without a limit of the group, goes by sendfile(2) behind the back of node:http, which
+ * counts no bytes of a body with Content-Length. That is done only right after an ordinary write was over, when nothing is
+ * queued; and an ordinary write is what waits for room when the socket has none.
+ *
+ * What sendfile has queued are the file's own pages: a change of the file changes them until the peer has them. So before
+ * the last bytes, which are read and written as ever, everything before them is acknowledged and the version looked at.
  */
-export async function sendFile({
-  file,
-  version,
-  range,
-  out,
-  pace,
-  chunkLimit,
-  stopped,
-}: SendOptions): Promise<boolean> {
-  const chunkSize = Math.min(maximumChunk, range.last - range.first + 1);
-  // Reused for every chunk: a write is over when its callback says that the kernel, or TLS, has the bytes.
-  const buffer = Buffer.allocUnsafeSlow(chunkSize);
-  for (let position = range.first; position <= range.last; ) {
-    const wanted = Math.min(chunkSize, chunkLimit(), range.last - position + 1);
-    await pace(wanted);
-    const { bytesRead } = await file.read(buffer, 0, wanted, position);
+export async function sendFile(options: SendOptions): Promise<boolean> {
+  const { file, version, range, out, native, stopped } = options;
+  const { fd } = file;
+  const size = range.last - range.first + 1;
+  const rawUntil = native === undefined || size < rawMinimum ? range.first : range.last + 1 - finalBytes;
+  const changed = () => stopped() || !sameVersion(toVersion(fstatSync(fd, { bigint: true })), version);
+  const small = size <= smallSize;
+  let buffer = small ? Buffer.allocUnsafe(size) : pool.take();
+  let position = range.first;
+  /** Of the next ordinary write: a short one where it only has to wait for room. */
+  let ordinary = position < rawUntil && descriptorOf(out.socket) !== undefined ? waitingWrite : buffer.length;
+  let intact = true;
+  let residentUntil = position;
+  let queuedPages = false;
+  while (position <= range.last) {
+    const raw = native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(position);
+    if (native !== undefined && raw > 0) {
+      if (changed()) return finish(false);
+      // Zero where the socket has just gone: the ordinary write finds out.
+      const socket = descriptorOf(out.socket);
+      const sent = socket === undefined ? 0 : native.send(socket, fd, position, raw);
+      queuedPages = true;
+      options.sent(sent);
+      position += sent;
+      // A full turn leaves the others theirs; less means that there is no more room.
+      if (sent === raw) await turn();
+      // Nothing twice in a row: here sendfile does not work, or not well.
+      ordinary = sent > 0 ? waitingWrite : buffer.length;
+      if (sent === raw) continue;
+    }
+    if (native !== undefined && queuedPages && position >= rawUntil && !(await acknowledged(native)))
+      return finish(false);
+    const end = position < rawUntil ? rawUntil : range.last + 1;
+    const wanted = Math.min(ordinary, buffer.length, options.rate(), end - position);
+    await options.pace(wanted);
+    const bytes = await read(wanted);
     // Looked at after the read: what was read before the change, or half of it, does not go out.
-    if (stopped() || bytesRead === 0 || !sameVersion(toVersion(await file.stat({ bigint: true })), version))
-      return false;
-    position += bytesRead;
-    if (!(await write(out, buffer.subarray(0, bytesRead)))) return false;
+    if (bytes === 0 || changed()) return finish(false);
+    position += bytes;
+    intact = await write(out, buffer.subarray(0, bytes), small && options.last && position > range.last);
+    if (!intact) return finish(false);
+    options.sent(bytes);
+    ordinary = buffer.length;
   }
-  return true;
+  return finish(true);
+
+  function rawLength(from: number): number {
+    if (native === undefined || Number.isFinite(options.rate()) || out.writableLength > 0) return 0;
+    if (descriptorOf(out.socket) === undefined) return 0;
+    if (residentUntil - from < waitingWrite)
+      residentUntil = from + native.residentBytes(fd, from, Math.min(rawChunk, rawUntil - from));
+    const length = residentUntil - from;
+    return length < waitingWrite && residentUntil < rawUntil ? 0 : length;
+  }
+
+  async function read(length: number): Promise<number> {
+    const resident = native?.readResident(fd, buffer, length, position) ?? 0;
+    if (resident === length || resident >= waitingWrite) return resident;
+    return (await file.read(buffer, 0, length, position)).bytesRead;
+  }
+
+  /** Waits until the peer has everything; false when it is gone or the answer is to stop. */
+  async function acknowledged(calls: NativeFile): Promise<boolean> {
+    for (let before = -1; ; ) {
+      const socket = descriptorOf(out.socket);
+      if (socket === undefined || stopped()) return false;
+      const missing = calls.unacknowledged(socket);
+      if (missing === 0) return true;
+      // Something moves: the time-out for idle connections starts again.
+      if (missing !== before) out.socket?.setTimeout(out.socket.timeout ?? 0);
+      before = missing;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** A buffer of a write that is not over may still be read by the kernel, or by TLS: it is not used again. */
+  function finish(whole: boolean): boolean {
+    if (!small && intact) pool.giveBack(buffer);
+    buffer = empty;
+    return whole;
+  }
 }
 
-/** Writes and waits for room; false when the peer is gone. */
-function write(out: Writable, chunk: Buffer): Promise<boolean> {
+/** Writes, ends the answer if told to, and waits until it is taken; false when the peer is gone. */
+function write(out: ServerResponse, chunk: Buffer, last: boolean): Promise<boolean> {
   if (out.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
-    out.once('close', gone);
-    out.write(chunk, (error) => {
+    const done = (error?: Error | null) => {
       out.off('close', gone);
       resolve(error === undefined || error === null);
-    });
+    };
+    out.once('close', gone);
+    if (last) out.end(chunk, done);
+    else out.write(chunk, done);
     function gone() {
       resolve(false);
     }
   });
 }
 
-const maximumChunk = 1024 * 1024;
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+const empty = Buffer.alloc(0);
+const pool = new BufferPool(1024 * 1024, 16);
+/** Up to here a buffer of its own is cheaper than one of the pool's. */
+const smallSize = 32 * 1024;
+/** Below, waiting for acknowledgements would cost more than sendfile gains. */
+const rawMinimum = 8 * 1024 * 1024;
+/** Asked of sendfile in one turn of the event loop. */
+const rawChunk = 2 * 1024 * 1024;
+const waitingWrite = 64 * 1024;
+/** The last bytes of an answer, which are never sent by sendfile. */
+const finalBytes = 64 * 1024;

@@ -4,8 +4,10 @@ import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
 import { createBackgroundDigests } from './background-digests.ts';
 import { openGroupStore } from './group-store.ts';
+import { nativeFile } from './native-file.ts';
 import { type PortHandler, PortListener } from './port-listener.ts';
 import { type DataAcceptor, type DataConnection, RequestHandler } from './request-handler.ts';
+import { SharedSources } from './shared-sources.ts';
 import { createSourceFolder } from './source-files.ts';
 
 export interface UrlServerOptions {
@@ -32,6 +34,8 @@ export interface UrlServerOptions {
   /** Wraps each new connection's acceptor: for an audit, or to let client certificates count. */
   readonly wrapAcceptor?: ((acceptor: HttpAcceptor, connection: DataConnection) => DataAcceptor) | undefined;
   readonly certificates: CertificateStore;
+  /** False: reads and writes also where sendfile(2) can be had. */
+  readonly sendfile?: boolean | undefined;
   readonly environment: Environment;
   readonly hostName: string;
   readonly warn: (message: string) => void;
@@ -52,7 +56,14 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   const store = openGroupStore(options.stateDir, options.persist);
   const files = createSourceFolder(options.roots);
   const digests = createBackgroundDigests(files, warn);
-  const handler = new RequestHandler({ ...options, files, digests, groups: () => groups.groups.values() });
+  const sources = new SharedSources(files);
+  const handler = new RequestHandler({
+    ...options,
+    sources,
+    native: options.sendfile === false ? undefined : nativeFile,
+    digests,
+    groups: () => groups.groups.values(),
+  });
   const ports = createPorts(options, handler);
   const groups = createUrlGroups({ ...options, store, ports, files, digests });
   return {
@@ -61,6 +72,7 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
     start: () => groups.start(),
     async stop() {
       await groups.stop();
+      sources.close();
       await digests.close();
       store.close();
     },

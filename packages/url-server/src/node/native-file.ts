@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net';
+
+/** System calls on files and sockets that Node has no function for. Numbers of bytes; 0 where there is nothing or no room. */
+export interface NativeFile {
+  /** sendfile(2) into a socket that does not block. 0 too for errors, which an ordinary write then meets. */
+  send(socket: number, file: number, position: number, length: number): number;
+  /** Reads as far as the bytes are in memory; never waits for a disk. preadv2(2) with RWF_NOWAIT. */
+  readResident(file: number, into: Buffer, length: number, position: number): number;
+  /** How much from `position` on is in memory, as probes every 256 KiB show. */
+  residentBytes(file: number, position: number, length: number): number;
+  /** What the peer has not acknowledged yet: ioctl(2) with SIOCOUTQ. */
+  unacknowledged(socket: number): number;
+}
+
+/** Linux with node:ffi (in Node from 26 on, without a flag); undefined elsewhere. */
+export const nativeFile: NativeFile | undefined = load();
+
+/** The descriptor of a plain TCP socket that is open, looked at anew before each use: a closed one's number is reused. */
+export function descriptorOf(socket: Socket | null): number | undefined {
+  if (socket === null || socket.destroyed || 'encrypted' in socket) return undefined;
+  const fd = (socket as unknown as { _handle?: { fd?: unknown } | null })._handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+function load(): NativeFile | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const ffi = process.getBuiltinModule('node:ffi');
+  if (ffi === undefined) return undefined;
+  try {
+    const { sendfile, preadv2, ioctl } = ffi.dlopen(null, {
+      sendfile: { return: 'i64', arguments: ['i32', 'i32', 'buffer', 'u64'] },
+      preadv2: { return: 'i64', arguments: ['i32', 'buffer', 'i32', 'i64', 'i32'] },
+      ioctl: { return: 'i32', arguments: ['i32', 'u64', 'buffer'] },
+    }).functions;
+    // One call at a time: these are the calls' arguments in memory.
+    const [offset, vector, answer, probe] = [8, 16, 8, 1].map((size) => Buffer.alloc(size)) as [
+      Buffer,
+      Buffer,
+      Buffer,
+      Buffer,
+    ];
+    const readResident: NativeFile['readResident'] = (file, into, length, position) => {
+      if (length > into.length) throw new RangeError('the buffer is too short');
+      vector.writeBigUInt64LE(ffi.getRawPointer(into), 0);
+      vector.writeBigUInt64LE(BigInt(length), 8);
+      return Math.max(0, Number(preadv2(file, vector, 1, BigInt(position), rwfNoWait)));
+    };
+    return {
+      send(socket, file, position, length) {
+        offset.writeBigInt64LE(BigInt(position));
+        return Math.max(0, Number(sendfile(socket, file, offset, BigInt(length))));
+      },
+      readResident,
+      residentBytes(file, position, length) {
+        for (let at = 0; at < length; at += probeDistance) {
+          if (readResident(file, probe, 1, position + at) === 0) return at;
+        }
+        return readResident(file, probe, 1, position + length - 1) === 0 ? length - 1 : length;
+      },
+      unacknowledged: (socket) => (ioctl(socket, siocOutQ, answer) === 0 ? answer.readInt32LE() : 0),
+    };
+  } catch {
+    // A C library without one of them, or a Node that has been told not to.
+    return undefined;
+  }
+}
+
+/** <linux/fs.h>, <linux/sockios.h> */
+const rwfNoWait = 8;
+const siocOutQ = 0x5411n;
+/** A probe costs 2 µs. A page missed between two costs one wait for the disk, which also reads ahead. */
+const probeDistance = 256 * 1024;

@@ -1,0 +1,97 @@
+import { statSync } from 'node:fs';
+import { sameVersion } from '../validators.ts';
+import { type OpenSource, type SourceFolder, toVersion } from './source-files.ts';
+
+/** A source that several answers read from; `release` when the answer is over. */
+export interface SharedSource extends OpenSource {
+  release(): void;
+}
+
+/**
+ * Sources that stay open for a moment, so that a client that fetches range after range does not open, and look for the
+ * roots of, the same file each time. An open file is used again only within a second, and only while its path still leads
+ * to that very version of it; rights and links are looked at anew after that.
+ */
+export class SharedSources {
+  readonly #files: SourceFolder;
+  readonly #open = new Map<string, Entry>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(files: SourceFolder) {
+    this.#files = files;
+  }
+
+  async acquire(path: string): Promise<SharedSource> {
+    const kept = this.#open.get(path);
+    if (kept !== undefined) {
+      if (kept.until > performance.now() && isCurrent(path, kept.source)) return use(kept);
+      this.#forget(path, kept);
+    }
+    const source = await this.#files.open(path);
+    const entry: Entry = { source, until: performance.now() + lifetime, users: 0, forgotten: false };
+    // Two that open the same at the same time: the last one stays.
+    const other = this.#open.get(path);
+    if (other !== undefined) this.#forget(path, other);
+    this.#open.set(path, entry);
+    this.#timer ??= setInterval(() => this.#sweep(), lifetime).unref();
+    return use(entry);
+  }
+
+  /** Closes what nobody uses; the rest goes with its last user. */
+  close(): void {
+    for (const [path, entry] of this.#open) this.#forget(path, entry);
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const [path, entry] of this.#open) if (entry.until <= now) this.#forget(path, entry);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #forget(path: string, entry: Entry): void {
+    this.#open.delete(path);
+    entry.forgotten = true;
+    if (entry.users === 0) closeSource(entry);
+  }
+}
+
+interface Entry {
+  readonly source: OpenSource;
+  readonly until: number;
+  users: number;
+  forgotten: boolean;
+}
+
+function use(entry: Entry): SharedSource {
+  entry.users++;
+  let released = false;
+  return {
+    ...entry.source,
+    release() {
+      if (released) return;
+      released = true;
+      entry.users--;
+      if (entry.users === 0 && entry.forgotten) closeSource(entry);
+    },
+  };
+}
+
+function closeSource({ source }: Entry): void {
+  source.file.close().catch(() => {});
+}
+
+/** Asked without a detour through the thread pool: the path was walked a moment ago. */
+function isCurrent(path: string, { version }: OpenSource): boolean {
+  try {
+    return sameVersion(toVersion(statSync(path, { bigint: true })), version);
+  } catch {
+    return false;
+  }
+}
+
+/** Milliseconds. */
+const lifetime = 1000;
