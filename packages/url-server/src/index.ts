@@ -1,6 +1,6 @@
 export { BandwidthBucket } from './bandwidth.ts';
 export { minimumBandwidth, newGroup, type PublishedUrl, type UrlGroup, unlimited } from './group.ts';
-export { type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
+export { type BodyPart, type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
 export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
 export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';
 export { decodePath, type RequestTarget, type Route, route } from './router.ts';

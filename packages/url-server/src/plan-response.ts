@@ -15,18 +15,23 @@ export interface FileFacts {
   readonly sha256?: Uint8Array | undefined;
 }
 
-/** What to answer; `body`: the bytes to send, undefined for none. */
+/** Text between parts, or bytes of the file. */
+export type BodyPart = string | ByteRange;
+
+/** What to answer; `body`: what to send, one after the other; undefined for none. */
 export interface ResponsePlan {
   readonly status: 200 | 206 | 304 | 412 | 416;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: ByteRange | undefined;
+  readonly body: readonly BodyPart[] | undefined;
 }
 
 /**
  * Plans the answer for one file: preconditions, then range (RFC 9110 sections 13.2.2 and 14). HEAD is GET without a
  * body; every successful answer has a Content-Length ([MC-BUP] 3.5, HTTP Requirements for BITS Downloads).
+ *
+ * @param boundary gives text that is in no file, such as 128 random bits, for several ranges.
  */
-export function planResponse(request: FileRequest, file: FileFacts): ResponsePlan {
+export function planResponse(request: FileRequest, file: FileFacts, boundary: () => string): ResponsePlan {
   const { size, validators } = file;
   const common: Record<string, string> = {
     'Accept-Ranges': 'bytes',
@@ -48,14 +53,47 @@ export function planResponse(request: FileRequest, file: FileFacts): ResponsePla
       body: undefined,
     };
   }
-  const headers: Record<string, string> = { ...common, 'Content-Type': 'application/octet-stream' };
+  if (range.kind === 'parts') return { status: 206, ...multipart(range.ranges, size, common, boundary()) };
+  const headers: Record<string, string> = { ...common, 'Content-Type': contentType };
   const part = range.kind === 'part' ? range.range : { first: 0, last: size - 1 };
   headers['Content-Length'] = String(part.last - part.first + 1);
-  if (range.kind === 'part') headers['Content-Range'] = `bytes ${part.first}-${part.last}/${size}`;
-  const body = request.method === 'HEAD' || part.last < part.first ? undefined : part;
+  if (range.kind === 'part') headers['Content-Range'] = contentRange(part, size);
+  const body = request.method === 'HEAD' || part.last < part.first ? undefined : [part];
   return { status: range.kind === 'part' ? 206 : 200, headers, body };
+}
+
+/**
+ * RFC 9110 section 14.6. BITS (HTTP Requirements for BITS Downloads) wants the parts as asked for, neither merged nor in
+ * another order, at most two line ends before the first boundary, and next to nothing in a part's head but these two fields.
+ */
+function multipart(ranges: readonly ByteRange[], size: number, common: Record<string, string>, boundary: string) {
+  const body: BodyPart[] = [];
+  let length = 0;
+  const add = (text: string) => {
+    body.push(text);
+    length += text.length;
+  };
+  for (const range of ranges) {
+    const start = body.length === 0 ? '' : '\r\n';
+    add(`${start}--${boundary}\r\nContent-Type: ${contentType}\r\nContent-Range: ${contentRange(range, size)}\r\n\r\n`);
+    body.push(range);
+    length += range.last - range.first + 1;
+  }
+  add(`\r\n--${boundary}--\r\n`);
+  const headers = {
+    ...common,
+    'Content-Type': `multipart/byteranges; boundary=${boundary}`,
+    'Content-Length': String(length),
+  };
+  return { headers, body };
+}
+
+function contentRange({ first, last }: ByteRange, size: number): string {
+  return `bytes ${first}-${last}/${size}`;
 }
 
 function base64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
+
+const contentType = 'application/octet-stream';

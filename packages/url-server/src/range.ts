@@ -5,9 +5,11 @@ export interface ByteRange {
 }
 
 export type RangeOutcome =
-  /** No Range, or one to be ignored (another unit, malformed, several ranges): the whole representation. */
+  /** No Range, or one to be ignored (another unit, malformed, too much): the whole representation. */
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly range: ByteRange }
+  /** Two or more, in the order in which they were asked for. */
+  | { readonly kind: 'parts'; readonly ranges: readonly ByteRange[] }
   | { readonly kind: 'unsatisfiable' };
 
 /**
@@ -15,22 +17,46 @@ export type RangeOutcome =
  *
  *     ranges-specifier = "bytes=" 1#( first "-" [ last ] / "-" suffix-length )
  *
- * One range is answered. UNSPECIFIED here: several ranges are answered with the whole representation, which the RFC
- * allows and after which BITS asks for single ones.
+ * Ranges that start behind the end are left out; when only one remains it is answered alone.
+ *
+ * UNSPECIFIED: more than 200 ranges, or ranges that together are longer than the file (only overlapping ones can be), are
+ * ignored, as RFC 9110 section 14.2 allows. The whole file is never more than a plain GET gives, and BITS takes a 200 for
+ * "ask one by one", where a 416 would end the job.
  */
 export function parseRange(header: string | undefined, length: number): RangeOutcome {
-  const match =
-    header === undefined ? null : /^bytes\s*=\s*(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))\s*$/i.exec(header.trim());
-  if (match === null) return { kind: 'whole' };
+  const [, set] = /^bytes\s*=(.*)$/i.exec(header?.trim() ?? '') ?? [];
+  if (set === undefined) return { kind: 'whole' };
+  const ranges: ByteRange[] = [];
+  let [asked, total] = [0, 0];
+  for (const element of set.split(',')) {
+    const text = element.trim();
+    // RFC 9110 section 5.6.1.2: empty elements of a list are nothing.
+    if (text === '') continue;
+    const range = parseElement(text, length);
+    if (range === 'malformed' || ++asked > maximumRanges) return { kind: 'whole' };
+    if (range === 'unsatisfiable') continue;
+    total += range.last - range.first + 1;
+    if (total > length) return { kind: 'whole' };
+    ranges.push(range);
+  }
+  if (asked === 0) return { kind: 'whole' };
+  const [first] = ranges;
+  if (first === undefined) return { kind: 'unsatisfiable' };
+  return ranges.length === 1 ? { kind: 'part', range: first } : { kind: 'parts', ranges };
+}
+
+function parseElement(text: string, length: number): ByteRange | 'malformed' | 'unsatisfiable' {
+  const match = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/.exec(text);
+  if (match === null) return 'malformed';
   const [, firstText, lastText, suffixText] = match;
   if (suffixText !== undefined) {
     const suffix = Math.min(Number(suffixText), length);
-    return suffix === 0
-      ? { kind: 'unsatisfiable' }
-      : { kind: 'part', range: { first: length - suffix, last: length - 1 } };
+    return suffix === 0 ? 'unsatisfiable' : { first: length - suffix, last: length - 1 };
   }
   const first = Number(firstText);
   const last = lastText === '' || lastText === undefined ? length - 1 : Math.min(Number(lastText), length - 1);
-  if (lastText !== '' && Number(lastText) < first) return { kind: 'whole' };
-  return first >= length ? { kind: 'unsatisfiable' } : { kind: 'part', range: { first, last } };
+  if (lastText !== '' && Number(lastText) < first) return 'malformed';
+  return first >= length ? 'unsatisfiable' : { first, last };
 }
+
+const maximumRanges = 200;

@@ -3,8 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   BandwidthBucket,
+  type ByteRange,
   decodePath,
   evaluatePreconditions,
+  type FileFacts,
+  type FileRequest,
   parseRange,
   planResponse,
   rangeAllowed,
@@ -27,7 +30,46 @@ describe('Range', () => {
     ['bytes=100-200', 'unsatisfiable'],
     ['bytes=-0', 'unsatisfiable'],
     ['bytes=20-10', 'whole'],
-    ['bytes=0-1,5-6', 'whole'],
+    [
+      'bytes=0-1,5-6',
+      [
+        [0, 1],
+        [5, 6],
+      ],
+    ],
+    [
+      'bytes=50-59, 10-19 ,, -1',
+      [
+        [50, 59],
+        [10, 19],
+        [99, 99],
+      ],
+    ],
+    [
+      'bytes=0-9,5-14,0-9',
+      [
+        [0, 9],
+        [5, 14],
+        [0, 9],
+      ],
+    ],
+    ['bytes=0-1,200-', [0, 1]],
+    ['bytes=,0-1,', [0, 1]],
+    ['bytes=100-,200-300,-0', 'unsatisfiable'],
+    ['bytes=0-1,9-5', 'whole'],
+    ['bytes=0-1,x', 'whole'],
+    ['bytes=,', 'whole'],
+    ['bytes=0-,0-0', 'whole'],
+    ['bytes=0-59,40-99', 'whole'],
+    [
+      'bytes=0-49,50-99',
+      [
+        [0, 49],
+        [50, 99],
+      ],
+    ],
+    [`bytes=${Array(200).fill('100-').join()}`, 'unsatisfiable'],
+    [`bytes=${Array(201).fill('100-').join()}`, 'whole'],
     ['bytes=', 'whole'],
     ['bytes=-', 'whole'],
     ['items=0-1', 'whole'],
@@ -35,7 +77,9 @@ describe('Range', () => {
     ['bytes=99999999999999999999-', 'whole'],
   ])('%s of 100 bytes is %s', (header, expected) => {
     const outcome = parseRange(header, 100);
-    expect(outcome.kind === 'part' ? [outcome.range.first, outcome.range.last] : outcome.kind).toEqual(expected);
+    const ends = ({ first, last }: ByteRange) => [first, last];
+    if (outcome.kind === 'parts') expect(outcome.ranges.map(ends)).toEqual(expected);
+    else expect(outcome.kind === 'part' ? ends(outcome.range) : outcome.kind).toEqual(expected);
   });
 
   it('of an empty file is never satisfiable', () => {
@@ -47,10 +91,13 @@ describe('Range', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'bytes=0123456789-, ') }), fc.nat(1000), (rest, length) => {
         const outcome = parseRange(`bytes=${rest}`, length);
-        if (outcome.kind !== 'part') return;
-        expect(outcome.range.first).toBeGreaterThanOrEqual(0);
-        expect(outcome.range.last).toBeLessThan(length);
-        expect(outcome.range.first).toBeLessThanOrEqual(outcome.range.last);
+        const ranges = outcome.kind === 'part' ? [outcome.range] : outcome.kind === 'parts' ? outcome.ranges : [];
+        for (const { first, last } of ranges) {
+          expect(first).toBeGreaterThanOrEqual(0);
+          expect(last).toBeLessThan(length);
+          expect(first).toBeLessThanOrEqual(last);
+        }
+        expect(ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0)).toBeLessThanOrEqual(length);
       }),
     );
   });
@@ -112,10 +159,11 @@ describe('preconditions', () => {
 });
 
 describe('answers', () => {
+  const answer = (request: FileRequest, facts: FileFacts) => planResponse(request, facts, () => 'BOUNDARY');
   const file = { size: 100, validators, sha256: new Uint8Array(32).fill(255) };
   it('has Content-Length, validators and digest on 200, 206 and HEAD', () => {
-    const whole = planResponse({ method: 'GET' }, file);
-    expect(whole).toMatchObject({ status: 200, body: { first: 0, last: 99 } });
+    const whole = answer({ method: 'GET' }, file);
+    expect(whole).toMatchObject({ status: 200, body: [{ first: 0, last: 99 }] });
     expect(whole.headers).toMatchObject({
       'Content-Length': '100',
       'Last-Modified': modified,
@@ -123,9 +171,9 @@ describe('answers', () => {
       'Accept-Ranges': 'bytes',
       'Repr-Digest': `sha-256=:${'/'.repeat(42)}8=:`,
     });
-    expect(planResponse({ method: 'HEAD' }, file)).toEqual({ ...whole, body: undefined });
-    const part = planResponse({ method: 'GET', range: 'bytes=10-19' }, file);
-    expect(part).toMatchObject({ status: 206, body: { first: 10, last: 19 } });
+    expect(answer({ method: 'HEAD' }, file)).toEqual({ ...whole, body: undefined });
+    const part = answer({ method: 'GET', range: 'bytes=10-19' }, file);
+    expect(part).toMatchObject({ status: 206, body: [{ first: 10, last: 19 }] });
     expect(part.headers).toMatchObject({
       'Content-Length': '10',
       'Content-Range': 'bytes 10-19/100',
@@ -134,22 +182,48 @@ describe('answers', () => {
   });
 
   it('ignores Range on HEAD and when If-Range does not match', () => {
-    expect(planResponse({ method: 'HEAD', range: 'bytes=10-19' }, file).status).toBe(200);
-    expect(planResponse({ method: 'GET', range: 'bytes=10-19', ifRange: '"old"' }, file).status).toBe(200);
+    expect(answer({ method: 'HEAD', range: 'bytes=10-19' }, file).status).toBe(200);
+    expect(answer({ method: 'GET', range: 'bytes=10-19', ifRange: '"old"' }, file).status).toBe(200);
   });
 
   it('answers 416 with the length, 412 and 304 without a body, and an empty file with nothing', () => {
-    expect(planResponse({ method: 'GET', range: 'bytes=100-' }, file)).toMatchObject({
+    expect(answer({ method: 'GET', range: 'bytes=100-' }, file)).toMatchObject({
       status: 416,
       headers: { 'Content-Range': 'bytes */100' },
     });
-    expect(planResponse({ method: 'GET', ifMatch: '"x"' }, file)).toMatchObject({ status: 412, body: undefined });
-    expect(planResponse({ method: 'GET', ifNoneMatch: '*' }, file)).toMatchObject({ status: 304, body: undefined });
-    expect(planResponse({ method: 'GET' }, { ...file, size: 0 })).toMatchObject({
+    expect(answer({ method: 'GET', ifMatch: '"x"' }, file)).toMatchObject({ status: 412, body: undefined });
+    expect(answer({ method: 'GET', ifNoneMatch: '*' }, file)).toMatchObject({ status: 304, body: undefined });
+    expect(answer({ method: 'GET' }, { ...file, size: 0 })).toMatchObject({
       status: 200,
       headers: { 'Content-Length': '0' },
       body: undefined,
     });
+  });
+
+  it('gives several ranges as parts in the order asked for, with nothing in their heads that BITS refuses', () => {
+    const { status, headers, body } = answer(
+      { method: 'GET', range: 'bytes=50-59,0-4', ifRange: validators.etag },
+      file,
+    );
+    expect(status).toBe(206);
+    expect(headers['Content-Type']).toBe('multipart/byteranges; boundary=BOUNDARY');
+    expect(headers['Content-Range']).toBeUndefined();
+    expect(headers['ETag']).toBe(validators.etag);
+    expect(body).toEqual([
+      '--BOUNDARY\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes 50-59/100\r\n\r\n',
+      { first: 50, last: 59 },
+      '\r\n--BOUNDARY\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes 0-4/100\r\n\r\n',
+      { first: 0, last: 4 },
+      '\r\n--BOUNDARY--\r\n',
+    ]);
+    const length = (body ?? []).reduce(
+      (sum, part) => sum + (typeof part === 'string' ? part.length : part.last - part.first + 1),
+      0,
+    );
+    expect(headers['Content-Length']).toBe(String(length));
+    expect(answer({ method: 'GET', range: 'bytes=50-59,0-4', ifRange: '"old"' }, file).status).toBe(200);
+    expect(answer({ method: 'HEAD', range: 'bytes=50-59,0-4' }, file).status).toBe(200);
+    expect(answer({ method: 'GET', range: 'bytes=100-,200-' }, file).status).toBe(416);
   });
 });
 

@@ -175,6 +175,20 @@ describe('serving', () => {
       });
       expect(part.status).toBe(206);
       expect(part.body.equals(content.subarray(1048570, 1048586))).toBe(true);
+      const parts = await one.get('/g/file', { headers: { range: 'bytes=2000000-2999999,5-9,-3' } });
+      const [, boundary] = /^multipart\/byteranges; boundary=(\S{24})$/.exec(parts.headers['content-type'] ?? '') ?? [];
+      const start = (text: string) =>
+        `--${boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes ${text}/${content.length}\r\n\r\n`;
+      const expected = Buffer.concat([
+        Buffer.from(start('2000000-2999999')),
+        content.subarray(2_000_000, 3_000_000),
+        Buffer.from(`\r\n${start('5-9')}`),
+        content.subarray(5, 10),
+        Buffer.from(`\r\n${start(`${content.length - 3}-${content.length - 1}`)}`),
+        content.subarray(-3),
+        Buffer.from(`\r\n--${boundary}--\r\n`),
+      ]);
+      expect([parts.status, parts.body.equals(expected)]).toEqual([206, true]);
       const head = await one.get('/g/file', { method: 'HEAD' });
       expect(head.headers['content-length']).toBe(String(content.length));
       expect((await one.get('/g/empty')).body).toHaveLength(0);

@@ -16,7 +16,7 @@ import { CarmineError } from '@carmine/errors';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
 import { BandwidthBucket } from '../bandwidth.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
-import { type FileRequest, planResponse } from '../plan-response.ts';
+import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
 import { decodePath, route } from '../router.ts';
 import type { DigestSource } from '../shells.ts';
 import { suffixKey } from '../suffix.ts';
@@ -195,29 +195,19 @@ export class RequestHandler {
     } catch (error) {
       return end(response, sourceStatus(error));
     }
-    const { file, version } = source;
+    const { version } = source;
     const transfer = new Transfer(group, response);
     this.#transfers.add(transfer);
     try {
       const sha256 = this.#o.digests.get(url.sourcePath, version);
-      const plan = planResponse(request, { size: version.size, validators: validatorsOf(version), sha256 });
+      const facts = { size: version.size, validators: validatorsOf(version), sha256 };
+      const plan = planResponse(request, facts, () => boundary(this.#o.environment));
       response.writeHead(plan.status, plan.headers);
       if (plan.body === undefined) {
         response.end();
         return;
       }
-      const whole = await sendFile({
-        file,
-        version,
-        range: plan.body,
-        out: response,
-        native: this.#o.native,
-        last: true,
-        rate: () => (group.bandwidthLimit === unlimited ? Number.POSITIVE_INFINITY : group.bandwidthLimit),
-        sent: () => {},
-        pace: (bytes) => this.#pace(transfer, bytes),
-        stopped: () => transfer.stopped,
-      });
+      const whole = await this.#send(transfer, source, plan.body, response);
       if (!whole) response.destroy();
       else if (!response.writableEnded) response.end();
     } finally {
@@ -225,6 +215,36 @@ export class RequestHandler {
       source.release();
       transfer.finish();
     }
+  }
+
+  /** False, with bytes missing, when the connection must be cut. */
+  async #send(
+    transfer: Transfer,
+    { file, version }: SharedSource,
+    body: readonly BodyPart[],
+    out: ServerResponse,
+  ): Promise<boolean> {
+    const { group } = transfer;
+    for (const part of body) {
+      if (typeof part === 'string') {
+        out.write(part, 'latin1');
+        continue;
+      }
+      const whole = await sendFile({
+        file,
+        version,
+        range: part,
+        out,
+        native: this.#o.native,
+        last: part === body.at(-1),
+        rate: () => (group.bandwidthLimit === unlimited ? Number.POSITIVE_INFINITY : group.bandwidthLimit),
+        sent: () => {},
+        pace: (bytes) => this.#pace(transfer, bytes),
+        stopped: () => transfer.stopped,
+      });
+      if (!whole) return false;
+    }
+    return true;
   }
 
   #transfersOf(group: UrlGroup): number {
@@ -285,4 +305,9 @@ function hostOf(header: string | undefined): string {
 function end(response: ServerResponse, status: number, headers: Record<string, string | string[]> = {}): void {
   response.writeHead(status, { ...headers, 'Content-Length': '0' });
   response.end();
+}
+
+/** 144 random bits in characters that RFC 2046 allows without quotes: no file has them. */
+function boundary({ randomBytes }: Environment): string {
+  return Buffer.from(randomBytes(18)).toString('base64url');
 }
