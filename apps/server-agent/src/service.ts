@@ -34,6 +34,9 @@ export async function createServerService(context: AgentContext): Promise<AgentS
         source,
         onAuthentication,
       ),
+    connectionLimit: server.connectionLimit,
+    reading:
+      server.minRateBytes === 0 ? undefined : { minimumRate: server.minRateBytes, grace: server.graceSeconds * 1000 },
     certificates,
     environment: systemEnvironment,
     hostName,

@@ -63,6 +63,11 @@ export interface AgentConfiguration {
     readonly clientCa: string | undefined;
     /** Client certificate (see readCertificates) to account. */
     readonly certificates: ReadonlyMap<string, string>;
+    /** Who reads fewer bytes a second is cut off after the grace time; 0: nobody is. */
+    readonly minRateBytes: number;
+    readonly graceSeconds: number;
+    /** Of all data ports together. */
+    readonly connectionLimit: number;
   };
   readonly client: {
     readonly roots: readonly string[];
@@ -107,6 +112,9 @@ const schema = {
   'server.persist': booleanValue,
   'server.channel_binding': oneOf(channelBindingPolicies),
   'server.client_ca': pathValue,
+  'server.min_rate_bytes': integerValue(0, 1_073_741_824),
+  'server.grace_seconds': integerValue(1, 86_400),
+  'server.connection_limit': integerValue(1, 1_000_000),
   'client.roots': listOf(pathValue),
   'client.trust': listOf(pathValue),
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
@@ -224,6 +232,9 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       channelBinding: read('server.channel_binding') ?? 'required',
       clientCa: read('server.client_ca'),
       certificates: readCertificates(entries, refuse, 'server.certificates'),
+      minRateBytes: read('server.min_rate_bytes') ?? 1024,
+      graceSeconds: read('server.grace_seconds') ?? 60,
+      connectionLimit: read('server.connection_limit') ?? 4096,
     },
     client: {
       roots: roots.client,

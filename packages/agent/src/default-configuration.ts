@@ -48,6 +48,9 @@ anonymous = false
 persist = true
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel, such as curl
 # client_ca = "/etc/carmine/fetchers.pem"   # https clients are asked for a certificate of these authorities; BITS fails when it has none
+# min_rate_bytes = 1024        # who reads fewer bytes a second is cut off; 0: nobody is
+# grace_seconds = 60           # after so long
+# connection_limit = 4096      # connections to all data ports together
 
 # Client certificate -> account, on https data ports: a thumbprint, "upn:user@host" or "dns:name" of its subject alternative name.
 # [server.certificates]

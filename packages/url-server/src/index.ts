@@ -3,6 +3,7 @@ export { minimumBandwidth, newGroup, type PublishedUrl, type UrlGroup, unlimited
 export { type BodyPart, type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
 export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
 export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';
+export { type ReadingLimits, ReadingRate } from './reading-rate.ts';
 export { decodePath, type RequestTarget, type Route, route } from './router.ts';
 export type { DigestSource, GroupStore, Ports, PortTls, SourceFiles } from './shells.ts';
 export { suffixKey } from './suffix.ts';

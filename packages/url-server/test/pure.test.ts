@@ -10,6 +10,7 @@ import {
   type FileRequest,
   parseRange,
   planResponse,
+  ReadingRate,
   rangeAllowed,
   route,
   suffixKey,
@@ -330,5 +331,48 @@ describe('bandwidth', () => {
       ),
     );
     expect(new BandwidthBucket().reserve(1e9, Number.POSITIVE_INFINITY, 0)).toBe(0);
+  });
+});
+
+describe('the reading rate', () => {
+  const rate = () => new ReadingRate({ minimumRate: 1000, grace: 10_000 }, 0);
+
+  it('drops who takes nothing for the grace time, and not before', () => {
+    const reader = rate();
+    expect([reader.tooSlow(10_000), reader.tooSlow(10_001)]).toEqual([false, true]);
+  });
+
+  it('lets who is just fast enough go on for ever, and drops who is a little slower', () => {
+    const outcome = (bytesPerSecond: number) => {
+      const reader = rate();
+      for (let second = 1; second <= 3600; second++) {
+        reader.progress(second * bytesPerSecond, second * 1000);
+        if (reader.tooSlow(second * 1000)) return second;
+      }
+      return 'served';
+    };
+    expect(outcome(1000)).toBe('served');
+    expect(outcome(990)).toBe(1001);
+    expect(outcome(500)).toBe(21);
+  });
+
+  it('gives no more than the grace time for having been fast', () => {
+    const reader = rate();
+    reader.progress(1_000_000_000, 1000);
+    expect([reader.tooSlow(11_000), reader.tooSlow(11_001)]).toEqual([false, true]);
+  });
+
+  it('does not count the time in which nothing was offered, nor the same bytes twice', () => {
+    const reader = rate();
+    reader.excuse(5000);
+    expect([reader.progress(0, 1), reader.progress(10, 2), reader.progress(10, 3), reader.progress(5, 4)]).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
+    const other = rate();
+    other.excuse(5000);
+    expect([other.tooSlow(15_000), other.tooSlow(15_001)]).toEqual([false, true]);
   });
 });

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Account, createHttpInitiator, ntOwfV1 } from '@carmine/auth';
@@ -299,6 +299,90 @@ describe('serving', () => {
     expect(answer.whole).toBe(false);
     one.close();
     await server.groups.deleteUrlGroup(other);
+  });
+});
+
+describe('slow readers', () => {
+  it.each([true, false])(
+    'are cut off after the grace time, those who read are not (sendfile: %s)',
+    async (sendfile) => {
+      const time = { now: 0, tick: () => {} };
+      const { server, folder, close } = await open({
+        anonymous: true,
+        sendfile,
+        reading: { minimumRate: 1000, grace: 30_000 },
+        clock: {
+          now: () => time.now,
+          every: (_milliseconds, work) => {
+            time.tick = work;
+            return () => {};
+          },
+        },
+      });
+      const seconds = (count: number) => {
+        for (let second = 0; second < count; second++) {
+          time.now += 1000;
+          time.tick();
+        }
+      };
+      const port = await freePort();
+      const prefix = `http://+:${port}/`;
+      writeFileSync(join(folder, 'f'), randomBytes(32 * 1024 * 1024));
+      await server.groups.createUrlGroup(prefix);
+      await server.groups.createUrl(prefix, { urlSuffix: 'f', sourceFilePath: join(folder, 'f'), sddlAuth: '' });
+      for (const scheme of ['negotiate', 'ntlm'] as const)
+        await server.groups.setUrlGroupAuthentication(prefix, scheme, false);
+      const reader = connect(port, '127.0.0.1');
+      let [received, closed, wanted] = [0, false, 1];
+      reader.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+        if (received >= wanted) reader.pause();
+      });
+      reader.on('close', () => {
+        closed = true;
+      });
+      const take = async (bytes: number) => {
+        wanted = received + bytes;
+        reader.resume();
+        await expect.poll(() => received).toBeGreaterThanOrEqual(wanted);
+      };
+      reader.write('GET /f HTTP/1.1\r\nHost: x\r\n\r\n');
+      await take(1);
+      seconds(25);
+      // What he takes now buys him time; without sendfile it shows only when the system takes more of us.
+      await take(12_000_000);
+      seconds(30);
+      expect(server.running()).toBe(1);
+      seconds(2);
+      await expect.poll(() => server.running()).toBe(0);
+      wanted = Number.POSITIVE_INFINITY;
+      reader.resume();
+      await expect.poll(() => closed).toBe(true);
+      expect(received).toBeLessThan(32 * 1024 * 1024);
+      await close();
+    },
+  );
+
+  it('do not take connections from others: over the limit of all ports one more is closed', async () => {
+    const { server, close } = await open({ connectionLimit: 3 });
+    const ports = [await freePort(), await freePort()];
+    for (const port of ports) await server.groups.createUrlGroup(`http://+:${port}/`);
+    const connection = async (port: number | undefined) => {
+      const socket = connect(port ?? 0, '127.0.0.1');
+      const outcome = await new Promise<string>((resolve) => {
+        socket.once('data', () => resolve('answered'));
+        socket.once('close', () => resolve('closed'));
+        socket.on('error', () => {});
+        socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      });
+      return { socket, outcome };
+    };
+    const open3 = [await connection(ports[0]), await connection(ports[1]), await connection(ports[1])];
+    expect(open3.map(({ outcome }) => outcome)).toEqual(['answered', 'answered', 'answered']);
+    expect((await connection(ports[0])).outcome).toBe('closed');
+    open3[2]?.socket.destroy();
+    await expect.poll(async () => (await connection(ports[0])).outcome).toBe('answered');
+    await close();
   });
 });
 

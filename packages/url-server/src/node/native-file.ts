@@ -18,8 +18,23 @@ export const nativeFile: NativeFile | undefined = load();
 /** The descriptor of a plain TCP socket that is open, looked at anew before each use: a closed one's number is reused. */
 export function descriptorOf(socket: Socket | null): number | undefined {
   if (socket === null || socket.destroyed || 'encrypted' in socket) return undefined;
-  const fd = (socket as unknown as { _handle?: { fd?: unknown } | null })._handle?.fd;
+  const fd = (socket as unknown as { _handle?: Handle | null })._handle?.fd;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+/** Bytes on their way to the peer: queued here, and where the kernel tells, sent and not acknowledged. */
+export function queuedBytes(socket: Socket, native: NativeFile | undefined): number {
+  const handle = (socket as unknown as { _handle?: Handle | null })._handle;
+  const queued = typeof handle?.writeQueueSize === 'number' ? handle.writeQueueSize : socket.writableLength;
+  // Behind TLS stands the plain socket.
+  const fd = [handle?.fd, handle?._parent?.fd].find((each) => typeof each === 'number' && each >= 0);
+  return queued + (socket.destroyed || typeof fd !== 'number' ? 0 : (native?.unacknowledged(fd) ?? 0));
+}
+
+interface Handle {
+  readonly fd?: unknown;
+  readonly writeQueueSize?: unknown;
+  readonly _parent?: { readonly fd?: unknown } | undefined;
 }
 
 function load(): NativeFile | undefined {

@@ -28,6 +28,8 @@ export interface PortListenerOptions {
   readonly bind: readonly string[];
   /** PEM: https clients are always asked for a certificate, and whether it is of these is known of each connection. */
   readonly clientAuthorities: readonly string[] | undefined;
+  /** Of all ports together; over the limit a connection is closed before anything of it is read. */
+  readonly connections: { open: number; readonly limit: number };
   readonly handler: PortHandler;
 }
 
@@ -37,16 +39,18 @@ export class PortListener {
   readonly #scheme: 'http' | 'https';
   readonly #bind: readonly string[];
   readonly #clientAuthorities: readonly string[] | undefined;
+  readonly #connections: PortListenerOptions['connections'];
   readonly #handler: PortHandler;
   #servers: Server[] = [];
   readonly #retired: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
-  constructor({ port, scheme, bind, clientAuthorities, handler }: PortListenerOptions) {
+  constructor({ port, scheme, bind, clientAuthorities, connections, handler }: PortListenerOptions) {
     this.#port = port;
     this.#scheme = scheme;
     this.#bind = bind;
     this.#clientAuthorities = clientAuthorities;
+    this.#connections = connections;
     this.#handler = handler;
   }
 
@@ -102,9 +106,17 @@ export class PortListener {
             handle,
           );
     server.on('connection', (socket: Socket) => {
+      if (this.#connections.open >= this.#connections.limit) {
+        socket.destroy();
+        return;
+      }
+      this.#connections.open++;
       this.#sockets.add(socket);
       socket.setNoDelay(true);
-      socket.once('close', () => this.#sockets.delete(socket));
+      socket.once('close', () => {
+        this.#connections.open--;
+        this.#sockets.delete(socket);
+      });
     });
     server.maxRequestsPerSocket = 0;
     server.keepAliveTimeout = 65_000;

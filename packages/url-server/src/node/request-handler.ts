@@ -17,6 +17,7 @@ import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type T
 import { BandwidthBucket } from '../bandwidth.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
 import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
+import type { ReadingLimits } from '../reading-rate.ts';
 import { decodePath, route } from '../router.ts';
 import type { DigestSource } from '../shells.ts';
 import { suffixKey } from '../suffix.ts';
@@ -45,6 +46,10 @@ export interface RequestHandlerOptions {
   readonly hostName: string;
   /** Serve groups whose schemes are all off. */
   readonly anonymous: boolean;
+  /** Who reads more slowly is cut off. */
+  readonly reading: ReadingLimits | undefined;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
   readonly requireChannelBinding: boolean;
   readonly warn: (message: string) => void;
 }
@@ -87,6 +92,12 @@ export class RequestHandler {
       if (response.headersSent) response.destroy();
       else end(response, 503);
     });
+  }
+
+  /** Cuts off who reads too slowly; to be called every `rateInterval`. */
+  checkRates(): void {
+    const now = this.#o.now();
+    for (const transfer of this.#transfers) transfer.checkRate(now, this.#o.native);
   }
 
   /** Ends the answers of a group; resolves when their connections are cut. */
@@ -196,7 +207,7 @@ export class RequestHandler {
       return end(response, sourceStatus(error));
     }
     const { version } = source;
-    const transfer = new Transfer(group, response);
+    const transfer = new Transfer(group, response, this.#o.reading, this.#o.now());
     this.#transfers.add(transfer);
     try {
       const sha256 = this.#o.digests.get(url.sourcePath, version);
@@ -238,7 +249,9 @@ export class RequestHandler {
         native: this.#o.native,
         last: part === body.at(-1),
         rate: () => (group.bandwidthLimit === unlimited ? Number.POSITIVE_INFINITY : group.bandwidthLimit),
-        sent: () => {},
+        sent: (bytes) => {
+          transfer.bytes += bytes;
+        },
         pace: (bytes) => this.#pace(transfer, bytes),
         stopped: () => transfer.stopped,
       });
@@ -261,7 +274,7 @@ export class RequestHandler {
       bucket = new BandwidthBucket();
       this.#buckets.set(group, bucket);
     }
-    const wait = bucket.reserve(bytes, group.bandwidthLimit, performance.now());
+    const wait = bucket.reserve(bytes, group.bandwidthLimit, this.#o.now());
     if (wait > 0) await transfer.pause(wait);
   }
 }

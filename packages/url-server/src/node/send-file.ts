@@ -17,7 +17,7 @@ export interface SendOptions {
   readonly rate: () => number;
   /** Waits until so many bytes may be sent. */
   readonly pace: (bytes: number) => Promise<void>;
-  /** Told of every byte that the socket took. */
+  /** Told of every byte that is handed to the connection. */
   readonly sent: (bytes: number) => void;
   readonly stopped: () => boolean;
   /** Nothing follows this range: its last bytes may end the answer. */
@@ -77,9 +77,9 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     // Looked at after the read: what was read before the change, or half of it, does not go out.
     if (bytes === 0 || changed()) return finish(false);
     position += bytes;
+    options.sent(bytes);
     intact = await write(out, buffer.subarray(0, bytes), small && options.last && position > range.last);
     if (!intact) return finish(false);
-    options.sent(bytes);
     ordinary = buffer.length;
   }
   return finish(true);

@@ -1,18 +1,25 @@
 import type { ServerResponse } from 'node:http';
 import type { UrlGroup } from '../group.ts';
+import { type ReadingLimits, ReadingRate } from '../reading-rate.ts';
+import { type NativeFile, queuedBytes } from './native-file.ts';
 
 /** An answer that is being sent: what is needed to end it from outside, and to wait inside until then. */
 export class Transfer {
   readonly group: UrlGroup;
+  /** Of the body, handed to the connection so far. */
+  bytes = 0;
   /** Resolves when nothing of it is left. */
   readonly done: Promise<void>;
   readonly #response: ServerResponse;
+  readonly #rate: ReadingRate | undefined;
   #stopped = false;
   #wake: () => void = () => {};
   #finish: () => void = () => {};
 
-  constructor(group: UrlGroup, response: ServerResponse) {
+  /** @param limits undefined: he may read as slowly as he likes. */
+  constructor(group: UrlGroup, response: ServerResponse, limits: ReadingLimits | undefined, now: number) {
     this.group = group;
+    this.#rate = limits === undefined ? undefined : new ReadingRate(limits, now);
     this.#response = response;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
@@ -31,12 +38,24 @@ export class Transfer {
     this.#response.destroy();
   }
 
+  /** Looks at how the peer reads, and cuts the connection when that is too slow; to be called now and then. */
+  checkRate(now: number, native: NativeFile | undefined): void {
+    const { socket } = this.#response;
+    if (this.#rate === undefined) return;
+    // While an earlier answer is sent on the same connection, that one is looked at.
+    if (socket === null) this.#rate.excuse(rateInterval);
+    // What moves is not idle, however little the buffers show of it.
+    else if (this.#rate.progress(this.bytes - queuedBytes(socket, native), now)) socket.setTimeout(socket.timeout ?? 0);
+    else if (this.#rate.tooSlow(now)) this.stop();
+  }
+
   finish(): void {
     this.#finish();
   }
 
   /** Waits so long, or until it is stopped. */
   pause(milliseconds: number): Promise<void> {
+    this.#rate?.excuse(milliseconds);
     return new Promise((resolve) => {
       if (this.#stopped) return resolve();
       const timer = setTimeout(resolve, milliseconds);
@@ -52,3 +71,6 @@ export class Transfer {
     this.#wake();
   }
 }
+
+/** How often `checkRate` is called, milliseconds. */
+export const rateInterval = 1000;

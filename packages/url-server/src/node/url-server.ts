@@ -1,5 +1,6 @@
 import type { AccountLookup, AttemptGate, Environment, HttpAcceptor, KerberosService } from '@carmine/auth';
 import type { CertificateStore } from '@carmine/core';
+import type { ReadingLimits } from '../reading-rate.ts';
 import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
 import { createBackgroundDigests } from './background-digests.ts';
@@ -9,6 +10,7 @@ import { type PortHandler, PortListener } from './port-listener.ts';
 import { type DataAcceptor, type DataConnection, RequestHandler } from './request-handler.ts';
 import { SharedSources } from './shared-sources.ts';
 import { createSourceFolder } from './source-files.ts';
+import { rateInterval } from './transfer.ts';
 
 export interface UrlServerOptions {
   readonly stateDir: string;
@@ -34,11 +36,24 @@ export interface UrlServerOptions {
   /** Wraps each new connection's acceptor: for an audit, or to let client certificates count. */
   readonly wrapAcceptor?: ((acceptor: HttpAcceptor, connection: DataConnection) => DataAcceptor) | undefined;
   readonly certificates: CertificateStore;
+  /** Connections to all data ports together; one more is closed at once. */
+  readonly connectionLimit?: number | undefined;
+  /** Answers that are read more slowly are cut; none unless given. */
+  readonly reading?: ReadingLimits | undefined;
+  /** The system's unless given. */
+  readonly clock?: UrlServerClock | undefined;
   /** False: reads and writes also where sendfile(2) can be had. */
   readonly sendfile?: boolean | undefined;
   readonly environment: Environment;
   readonly hostName: string;
   readonly warn: (message: string) => void;
+}
+
+export interface UrlServerClock {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Calls again and again until the returned function is called. */
+  every(milliseconds: number, work: () => void): () => void;
 }
 
 /** URL groups and the listeners that serve them. */
@@ -52,7 +67,7 @@ export interface UrlServer {
 }
 
 export function createUrlServer(options: UrlServerOptions): UrlServer {
-  const { warn } = options;
+  const { warn, clock = systemClock } = options;
   const store = openGroupStore(options.stateDir, options.persist);
   const files = createSourceFolder(options.roots);
   const digests = createBackgroundDigests(files, warn);
@@ -60,17 +75,24 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   const handler = new RequestHandler({
     ...options,
     sources,
+    reading: options.reading,
+    now: clock.now,
     native: options.sendfile === false ? undefined : nativeFile,
     digests,
     groups: () => groups.groups.values(),
   });
   const ports = createPorts(options, handler);
   const groups = createUrlGroups({ ...options, store, ports, files, digests });
+  let stopChecking = () => {};
   return {
     groups,
     running: () => handler.running,
-    start: () => groups.start(),
+    async start() {
+      if (options.reading !== undefined) stopChecking = clock.every(rateInterval, () => handler.checkRates());
+      await groups.start();
+    },
     async stop() {
+      stopChecking();
       await groups.stop();
       sources.close();
       await digests.close();
@@ -79,7 +101,16 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   };
 }
 
-function createPorts({ bind, clientAuthorities }: UrlServerOptions, handler: RequestHandler): Ports {
+const systemClock: UrlServerClock = {
+  now: () => performance.now(),
+  every(milliseconds, work) {
+    const timer = setInterval(work, milliseconds).unref();
+    return () => clearInterval(timer);
+  },
+};
+
+function createPorts({ bind, clientAuthorities, connectionLimit }: UrlServerOptions, handler: RequestHandler): Ports {
+  const connections = { open: 0, limit: connectionLimit ?? Number.POSITIVE_INFINITY };
   const handle: PortHandler = (...call) => handler.handle(...call);
   const listeners = new Map<number, { listener: PortListener; tls: PortTls | undefined }>();
   return {
@@ -87,7 +118,7 @@ function createPorts({ bind, clientAuthorities }: UrlServerOptions, handler: Req
       const present = listeners.get(port);
       if (present !== undefined && sameTls(present.tls, tls)) return;
       const listener =
-        present?.listener ?? new PortListener({ port, scheme, bind, clientAuthorities, handler: handle });
+        present?.listener ?? new PortListener({ port, scheme, bind, clientAuthorities, connections, handler: handle });
       await listener.open(tls);
       listeners.set(port, { listener, tls });
     },
