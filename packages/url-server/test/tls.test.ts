@@ -91,15 +91,17 @@ const state = async () => (await server.groups.getUrlGroupDetails(prefix)).state
 /** GET with NTLM, bound to the channel unless told otherwise. */
 async function get(
   suffix: string,
-  options: { client?: Fixture; binding?: (leaf: X509Certificate) => Uint8Array | undefined } = {},
+  options: { client?: Fixture; binding?: (leaf: X509Certificate) => Uint8Array | undefined; agent?: Agent } = {},
 ): Promise<number> {
   const { client, binding = (leaf) => tlsServerEndPoint(leaf.raw) } = options;
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: 1,
-    ca: [serverA.certificate, serverB.certificate],
-    ...(client === undefined ? {} : { cert: client.certificate, key: client.privateKey }),
-  });
+  const agent =
+    options.agent ??
+    new Agent({
+      keepAlive: true,
+      maxSockets: 1,
+      ca: [serverA.certificate, serverB.certificate],
+      ...(client === undefined ? {} : { cert: client.certificate, key: client.privateKey }),
+    });
   let leaf: X509Certificate | undefined;
   const send = (authorization?: string) =>
     new Promise<{ status: number; challenges: string[] }>((resolve, reject) => {
@@ -128,7 +130,7 @@ async function get(
   });
   let answer = await send();
   while (answer.status === 401 && !initiator.complete) answer = await send(initiator.next(answer.challenges));
-  agent.destroy();
+  if (options.agent === undefined) agent.destroy();
   return answer.status;
 }
 
@@ -165,6 +167,53 @@ describe('certificates of ports', () => {
     expect(await shown()).toBe('server-b');
     await server.groups.createUrl(prefix, { urlSuffix: 'file', sourceFilePath: join(folder, 'file'), sddlAuth: '' });
     expect(await get('file')).toBe(200);
+  });
+
+  it('are replaced without closing the port; connections go on, bound to the certificate that they were shown', async () => {
+    await bind(serverA);
+    await server.groups.createUrlGroup(prefix);
+    await server.groups.createUrl(prefix, { urlSuffix: 'file', sourceFilePath: join(folder, 'file'), sddlAuth: '' });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: [serverA.certificate, serverB.certificate] });
+    expect(await get('file', { agent })).toBe(200);
+    const [old] = Object.values(agent.freeSockets).flat();
+    // Nobody is refused while the certificate changes.
+    const meanwhile = Promise.all(Array.from({ length: 10 }, shown));
+    await bind(serverB);
+    expect((await meanwhile).every((name) => name === 'server-a' || name === 'server-b')).toBe(true);
+    expect(await shown()).toBe('server-b');
+    // A logon on the old connection, with the old certificate's binding; on a new one with the new one's.
+    expect(await get('file', { agent })).toBe(200);
+    expect(Object.values(agent.freeSockets).flat()).toEqual([old]);
+    expect(await get('file')).toBe(200);
+    await expect(get('file', { binding: () => tlsServerEndPoint(serverA.leaf.raw) })).rejects.toMatchObject({
+      code: 'auth/failed',
+    });
+    agent.destroy();
+  });
+
+  it('are not brought back by resuming a session', async () => {
+    await bind(serverA);
+    await server.groups.createUrlGroup(prefix);
+    let session: Buffer | undefined;
+    const visit = () =>
+      new Promise<readonly [boolean, string]>((resolve, reject) => {
+        const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, session }, () => {
+          socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+        });
+        socket.on('session', (ticket) => {
+          session = ticket;
+        });
+        socket.once('data', () => {
+          // A resumed session shows no certificate.
+          resolve([socket.isSessionReused(), String(socket.getPeerCertificate().subject?.CN ?? '')]);
+          socket.destroy();
+        });
+        socket.on('error', reject);
+      });
+    expect(await visit()).toEqual([false, 'server-a']);
+    expect(await visit()).toEqual([true, '']);
+    await bind(serverB);
+    expect(await visit()).toEqual([false, 'server-b']);
   });
 
   it('have to be in the store', async () => {

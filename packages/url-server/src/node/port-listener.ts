@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -6,8 +5,9 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { tlsServerEndPoint } from '@carmine/auth';
 import { CarmineError } from '@carmine/errors';
 import type { PortTls } from '../shells.ts';
@@ -16,8 +16,8 @@ import type { PortTls } from '../shells.ts';
 export interface PortContext {
   readonly port: number;
   readonly scheme: 'http' | 'https';
-  /** See `tlsServerEndPoint`; of the certificate that this connection's listener had when it was opened. */
-  readonly channelBinding: Uint8Array | undefined;
+  /** See `tlsServerEndPoint`; of the certificate that this very connection was shown. */
+  channelBinding(socket: Socket): Uint8Array | undefined;
 }
 
 export type PortHandler = (request: IncomingMessage, response: ServerResponse, context: PortContext) => void;
@@ -42,6 +42,7 @@ export class PortListener {
   readonly #connections: PortListenerOptions['connections'];
   readonly #handler: PortHandler;
   #servers: Server[] = [];
+  #asks: boolean | undefined;
   readonly #retired: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
@@ -58,13 +59,22 @@ export class PortListener {
     return this.#scheme;
   }
 
-  /** Listens, or listens anew with another certificate; the old listeners' connections go on. */
+  /**
+   * Listens. When it does already: takes another certificate for new connections, or listens anew where clients are now to
+   * be asked for a certificate, or not any more. Connections go on.
+   */
   async open(tls: PortTls | undefined): Promise<void> {
     const old = this.#servers;
     if (old.length > 0 && tls === undefined) return;
+    if (old.length > 0 && tls !== undefined && tls.askClientCertificate === this.#asks) {
+      // Sessions of the old certificate cannot be resumed: their keys go with its context.
+      for (const server of old) (server as HttpsServer).setSecureContext(this.#secureContext(tls));
+      return;
+    }
     for (const server of old) server.close();
     this.#retired.push(...old);
     this.#servers = [];
+    this.#asks = tls?.askClientCertificate;
     try {
       for (const host of this.#bind) this.#servers.push(await this.#listen(host, tls));
     } catch (cause) {
@@ -85,8 +95,16 @@ export class PortListener {
     await Promise.all(closed);
   }
 
+  #secureContext({ certificate, privateKey }: PortTls): SecureContextOptions {
+    return {
+      cert: certificate,
+      key: privateKey,
+      minVersion: 'TLSv1.2',
+      ...(this.#clientAuthorities === undefined ? {} : { ca: [...this.#clientAuthorities] }),
+    };
+  }
+
   #listen(host: string, tls: PortTls | undefined): Promise<Server> {
-    const channelBinding = tls === undefined ? undefined : tlsServerEndPoint(new X509Certificate(tls.certificate).raw);
     const context: PortContext = { port: this.#port, scheme: this.#scheme, channelBinding };
     const handle: RequestListener = (request, response) => this.#handler(request, response, context);
     const server =
@@ -95,11 +113,8 @@ export class PortListener {
         : createHttpsServer(
             {
               ...httpOptions,
-              cert: tls.certificate,
-              key: tls.privateKey,
-              minVersion: 'TLSv1.2',
+              ...this.#secureContext(tls),
               requestCert: tls.askClientCertificate || this.#clientAuthorities !== undefined,
-              ...(this.#clientAuthorities === undefined ? {} : { ca: [...this.#clientAuthorities] }),
               // Who has no certificate, or one of another issuer, is let in without: a URL's thumbprint needs no chain.
               rejectUnauthorized: false,
             },
@@ -130,6 +145,11 @@ export class PortListener {
       });
     });
   }
+}
+
+function channelBinding(socket: Socket): Uint8Array | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getX509Certificate() : undefined;
+  return certificate === undefined ? undefined : tlsServerEndPoint(certificate.raw);
 }
 
 const httpOptions = {

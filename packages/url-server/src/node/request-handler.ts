@@ -168,6 +168,7 @@ export class RequestHandler {
     let acceptor = acceptors.get(key);
     if (acceptor === undefined) {
       const { accounts, attempts, clientAuthorities, environment, hostName, kerberos, requireChannelBinding } = this.#o;
+      const channelBinding = port.channelBinding(socket);
       const created = createHttpAcceptor({
         schemes,
         accounts,
@@ -180,8 +181,8 @@ export class RequestHandler {
         secureTransport: port.scheme === 'https',
         // Data is protected by TLS or not at all, never by NTLM's keys.
         authenticationOnly: true,
-        channelBinding: port.channelBinding,
-        requireChannelBinding: requireChannelBinding && port.channelBinding !== undefined,
+        channelBinding,
+        requireChannelBinding: requireChannelBinding && port.scheme === 'https',
       });
       const clientCertificate = clientAuthorities === undefined ? undefined : verifiedClientCertificate(socket);
       acceptor = this.#o.wrapAcceptor?.(created, { source, clientCertificate }) ?? created;
