@@ -35,6 +35,8 @@ export async function createServerService(context: AgentContext): Promise<AgentS
         onAuthentication,
       ),
     connectionLimit: server.connectionLimit,
+    accessLog: server.accessLog,
+    drain: server.drainSeconds * 1000,
     reading:
       server.minRateBytes === 0 ? undefined : { minimumRate: server.minRateBytes, grace: server.graceSeconds * 1000 },
     certificates,
@@ -49,6 +51,7 @@ export async function createServerService(context: AgentContext): Promise<AgentS
         new Map([
           ['carmine_url_groups', urlServer.groups.groups.size],
           ['carmine_transfers_running', urlServer.running()],
+          ...urlServer.metrics(),
         ]),
     },
     start: () => urlServer.start(),

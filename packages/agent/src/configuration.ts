@@ -68,6 +68,10 @@ export interface AgentConfiguration {
     readonly graceSeconds: number;
     /** Of all data ports together. */
     readonly connectionLimit: number;
+    /** File that gets a line for each answer; undefined: none. */
+    readonly accessLog: string | undefined;
+    /** For so long answers may come to their end when the agent stops. */
+    readonly drainSeconds: number;
   };
   readonly client: {
     readonly roots: readonly string[];
@@ -115,6 +119,8 @@ const schema = {
   'server.min_rate_bytes': integerValue(0, 1_073_741_824),
   'server.grace_seconds': integerValue(1, 86_400),
   'server.connection_limit': integerValue(1, 1_000_000),
+  'server.access_log': pathValue,
+  'server.drain_seconds': integerValue(0, 3600),
   'client.roots': listOf(pathValue),
   'client.trust': listOf(pathValue),
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
@@ -235,6 +241,8 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       minRateBytes: read('server.min_rate_bytes') ?? 1024,
       graceSeconds: read('server.grace_seconds') ?? 60,
       connectionLimit: read('server.connection_limit') ?? 4096,
+      accessLog: read('server.access_log'),
+      drainSeconds: read('server.drain_seconds') ?? 0,
     },
     client: {
       roots: roots.client,

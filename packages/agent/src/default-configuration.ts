@@ -51,6 +51,8 @@ persist = true
 # min_rate_bytes = 1024        # who reads fewer bytes a second is cut off; 0: nobody is
 # grace_seconds = 60           # after so long
 # connection_limit = 4096      # connections to all data ports together
+# access_log = "/var/log/carmine/access.ndjson"   # a line of JSON for each answer
+# drain_seconds = 0            # for so long answers may come to their end when the agent stops
 
 # Client certificate -> account, on https data ports: a thumbprint, "upn:user@host" or "dns:name" of its subject alternative name.
 # [server.certificates]

@@ -141,6 +141,8 @@ describe('every key', () => {
         minRateBytes: 1024,
         graceSeconds: 60,
         connectionLimit: 4096,
+        accessLog: undefined,
+        drainSeconds: 0,
       },
       client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
       metrics: { http: undefined },

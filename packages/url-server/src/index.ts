@@ -1,5 +1,7 @@
+export { type AccessRecord, accessLine } from './access-record.ts';
 export { BandwidthBucket } from './bandwidth.ts';
 export { minimumBandwidth, newGroup, type PublishedUrl, type UrlGroup, unlimited } from './group.ts';
+export { GroupMetrics } from './group-metrics.ts';
 export { type BodyPart, type FileFacts, type FileRequest, planResponse, type ResponsePlan } from './plan-response.ts';
 export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
 export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';

@@ -1,5 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
@@ -299,6 +308,97 @@ describe('serving', () => {
     expect(answer.whole).toBe(false);
     one.close();
     await server.groups.deleteUrlGroup(other);
+  });
+});
+
+describe('what is told of answers', () => {
+  it('is a line in the access log and a count of the group; stopping waits for those that run', async () => {
+    const logs = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-log-')));
+    const accessLog = join(logs, 'access.ndjson');
+    writeFileSync(accessLog, 'earlier\n');
+    const { server, folder } = await open({ accessLog, drain: 60_000 });
+    const port = await freePort();
+    const prefix = `http://+:${port}/g/`;
+    writeFileSync(join(folder, 'f'), randomBytes(24 * 1024 * 1024));
+    await server.groups.createUrlGroup(prefix);
+    await server.groups.createUrl(prefix, { urlSuffix: 'f', sourceFilePath: join(folder, 'f'), sddlAuth: '' });
+    const [one, other] = [client(port), client(port)];
+    await one.get('/g/f?secret=1', { headers: { range: 'bytes=0-9' } });
+    await one.get('/g/none%0A"');
+    await other.get('/g/f', { method: 'HEAD' });
+    const group = `group="${prefix}"`;
+    expect(Object.fromEntries(server.metrics())).toEqual({
+      [`carmine_url_group_transfers_running{${group}}`]: 0,
+      [`carmine_url_group_bytes_total{${group}}`]: 10,
+      [`carmine_url_group_requests_total{${group},status="2xx"}`]: 2,
+      [`carmine_url_group_requests_total{${group},status="4xx"}`]: 5,
+    });
+
+    await server.groups.setProperty(prefix, 'BandwidthLimit', 20 * 1024 * 1024);
+    const running = one.get('/g/f');
+    await expect.poll(() => server.running()).toBe(1);
+    const stopped = server.stop();
+    // Whoever comes now is sent away; whoever is served already gets everything.
+    expect((await other.get('/g/f')).status).toBe(503);
+    expect((await running).body).toHaveLength(24 * 1024 * 1024);
+    await stopped;
+    const lines = readFileSync(accessLog, 'utf8').trimEnd().split('\n');
+    expect(lines.shift()).toBe('earlier');
+    const records = lines.map((line) => JSON.parse(line));
+    const answer = { source: '127.0.0.1', identity: 'HOST\\reader', method: 'GET', range: null, bytes: 0, whole: true };
+    const refused = { ...answer, identity: '', path: '/g/f', status: 401 };
+    expect(records).toMatchObject([
+      { ...refused, range: 'bytes=0-9' },
+      { ...refused, range: 'bytes=0-9' },
+      { ...answer, path: '/g/f', range: 'bytes=0-9', status: 206, bytes: 10 },
+      { ...answer, path: '/g/none%0A"', status: 404 },
+      { ...refused, method: 'HEAD' },
+      { ...refused, method: 'HEAD' },
+      { ...answer, method: 'HEAD', path: '/g/f', status: 200 },
+      { ...answer, identity: '', path: '/g/f', status: 503 },
+      { ...answer, path: '/g/f', status: 200, bytes: 24 * 1024 * 1024 },
+    ]);
+    expect(records[0].time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(records[0].milliseconds).toBeGreaterThanOrEqual(0);
+    one.close();
+    other.close();
+    for (const each of [logs, folder]) rmSync(each, { recursive: true });
+  });
+
+  it('says of an answer that was cut how far it came, and stopping does not wait for ever', async () => {
+    const logs = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-log-')));
+    const accessLog = join(logs, 'access.ndjson');
+    const timers: { milliseconds: number; work: () => void }[] = [];
+    const { server, folder } = await open({
+      accessLog,
+      drain: 60_000,
+      clock: {
+        now: () => 0,
+        every: (milliseconds, work) => {
+          timers.push({ milliseconds, work });
+          return () => {};
+        },
+      },
+    });
+    const port = await freePort();
+    const prefix = `http://+:${port}/`;
+    writeFileSync(join(folder, 'f'), randomBytes(100_000));
+    await server.groups.createUrlGroup(prefix);
+    await server.groups.createUrl(prefix, { urlSuffix: 'f', sourceFilePath: join(folder, 'f'), sddlAuth: '' });
+    await server.groups.setProperty(prefix, 'BandwidthLimit', 60_000);
+    const one = client(port);
+    // Time stands still: the second half is never due.
+    const running = one.get('/f').catch(() => ({ whole: false }));
+    await expect.poll(() => server.running()).toBe(1);
+    const stopped = server.stop();
+    timers.find(({ milliseconds }) => milliseconds === 60_000)?.work();
+    await stopped;
+    expect((await running).whole).toBe(false);
+    const last = JSON.parse(readFileSync(accessLog, 'utf8').trimEnd().split('\n').at(-1) ?? '');
+    expect(last).toMatchObject({ whole: false });
+    expect(last.bytes).toBeLessThan(100_000);
+    one.close();
+    for (const each of [logs, folder]) rmSync(each, { recursive: true });
   });
 });
 

@@ -91,8 +91,12 @@ export class PortListener {
     this.#servers = [];
     this.#retired.length = 0;
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    // A server is closed before its sockets have said so themselves.
+    const gone = [...this.#sockets].map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(closed);
+    await Promise.all([...closed, ...gone]);
   }
 
   #secureContext({ certificate, privateKey }: PortTls): SecureContextOptions {

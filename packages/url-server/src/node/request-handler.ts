@@ -14,6 +14,7 @@ import {
 import { verifiedClientCertificate } from '@carmine/auth/node';
 import { CarmineError } from '@carmine/errors';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
+import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
 import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
@@ -52,6 +53,15 @@ export interface RequestHandlerOptions {
   readonly now: () => number;
   readonly requireChannelBinding: boolean;
   readonly warn: (message: string) => void;
+  /** Told of every answer when it is over. */
+  readonly answered: (record: AccessRecord, group: UrlGroup | undefined) => void;
+}
+
+/** What becomes known of a request while it is answered. */
+interface Exchange {
+  group?: UrlGroup;
+  identity?: string;
+  transfer?: Transfer;
 }
 
 /** What `wrapAcceptor` learns of a connection. */
@@ -70,6 +80,7 @@ export interface DataAcceptor {
 export class RequestHandler {
   readonly #o: RequestHandlerOptions;
   readonly #transfers = new Set<Transfer>();
+  #draining = false;
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
   /** Per connection, one acceptor for each set of schemes: groups on one port may differ. */
   readonly #acceptors = new WeakMap<Socket, Map<string, DataAcceptor>>();
@@ -83,11 +94,25 @@ export class RequestHandler {
     return this.#transfers.size;
   }
 
+  runningOf(group: UrlGroup): number {
+    let count = 0;
+    for (const transfer of this.#transfers) if (transfer.group === group) count++;
+    return count;
+  }
+
+  /** From now on requests are refused; resolves when the answers that are being sent are over. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    while (this.#transfers.size > 0) await Promise.all([...this.#transfers].map((transfer) => transfer.done));
+  }
+
   handle(request: IncomingMessage, response: ServerResponse, port: PortContext): void {
     // A body is never wanted; it is read and dropped so that the connection can go on.
     request.resume();
     response.on('error', () => {});
-    this.#answer(request, response, port).catch((error) => {
+    const exchange: Exchange = {};
+    this.#record(request, response, exchange);
+    this.#answer(request, response, port, exchange).catch((error) => {
       this.#o.warn(`a request failed: ${(error as Error).message}`);
       if (response.headersSent) response.destroy();
       else end(response, 503);
@@ -107,7 +132,33 @@ export class RequestHandler {
     await Promise.all(mine.map((transfer) => transfer.done));
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, port: PortContext): Promise<void> {
+  #record(request: IncomingMessage, response: ServerResponse, exchange: Exchange): void {
+    const [time, started, source] = [this.#o.environment.now(), this.#o.now(), request.socket.remoteAddress ?? ''];
+    response.once('close', () => {
+      const { group, identity = '', transfer } = exchange;
+      const record: AccessRecord = {
+        time: new Date(time).toISOString(),
+        source,
+        identity,
+        method: request.method ?? '',
+        path: (request.url ?? '').replace(/[?#].*$/s, ''),
+        range: request.headers.range,
+        status: response.headersSent ? response.statusCode : 0,
+        bytes: transfer?.bytes ?? 0,
+        milliseconds: this.#o.now() - started,
+        whole: response.writableFinished,
+      };
+      this.#o.answered(record, group);
+    });
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    port: PortContext,
+    exchange: Exchange,
+  ): Promise<void> {
+    if (this.#draining) return end(response, 503, { Connection: 'close', 'Retry-After': '5' });
     const path = decodePath(request.url ?? '');
     if (path === undefined) return end(response, 400);
     const host = hostOf(request.headers.host);
@@ -116,16 +167,18 @@ export class RequestHandler {
     // HTTP.SYS answers 400 where nothing is registered, 503 where a registration has nobody behind it.
     if (found === undefined) return end(response, 400);
     const { group, suffix } = found;
+    exchange.group = group;
     if (group.state !== 'listening') return end(response, 503);
 
     const token = this.#authenticate(request, response, group, port);
     if (token === undefined) return;
+    exchange.identity = token.name;
     const url = lookUp(group, suffix);
     if (url === undefined) return end(response, 404);
     if (!this.#mayRead(url, token, request.socket)) return end(response, 403);
     const { method } = request;
     if (method !== 'GET' && method !== 'HEAD') return end(response, 405, { Allow: 'GET, HEAD' });
-    await this.#serve(group, url, toFileRequest(method, request), response);
+    await this.#serve(group, url, toFileRequest(method, request), response, exchange);
   }
 
   /** Undefined when the answer is already given: a challenge, or a refusal. */
@@ -198,8 +251,14 @@ export class RequestHandler {
     return url.sddl === '' || accessCheck(parseSddl(url.sddl), token, fileGenericRead);
   }
 
-  async #serve(group: UrlGroup, url: PublishedUrl, request: FileRequest, response: ServerResponse): Promise<void> {
-    if (group.connectionLimit !== unlimited && this.#transfersOf(group) >= group.connectionLimit)
+  async #serve(
+    group: UrlGroup,
+    url: PublishedUrl,
+    request: FileRequest,
+    response: ServerResponse,
+    exchange: Exchange,
+  ): Promise<void> {
+    if (group.connectionLimit !== unlimited && this.runningOf(group) >= group.connectionLimit)
       return end(response, 503, { 'Retry-After': '5' });
     let source: SharedSource;
     try {
@@ -210,6 +269,7 @@ export class RequestHandler {
     const { version } = source;
     const transfer = new Transfer(group, response, this.#o.reading, this.#o.now());
     this.#transfers.add(transfer);
+    exchange.transfer = transfer;
     try {
       const sha256 = this.#o.digests.get(url.sourcePath, version);
       const facts = { size: version.size, validators: validatorsOf(version), sha256 };
@@ -259,12 +319,6 @@ export class RequestHandler {
       if (!whole) return false;
     }
     return true;
-  }
-
-  #transfersOf(group: UrlGroup): number {
-    let count = 0;
-    for (const transfer of this.#transfers) if (transfer.group === group) count++;
-    return count;
   }
 
   async #pace(transfer: Transfer, bytes: number): Promise<void> {

@@ -1,8 +1,10 @@
 import type { AccountLookup, AttemptGate, Environment, HttpAcceptor, KerberosService } from '@carmine/auth';
 import type { CertificateStore } from '@carmine/core';
+import { GroupMetrics } from '../group-metrics.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
 import type { Ports, PortTls } from '../shells.ts';
 import { createUrlGroups, type UrlGroups } from '../url-groups.ts';
+import { type AccessLog, openAccessLog } from './access-log.ts';
 import { createBackgroundDigests } from './background-digests.ts';
 import { openGroupStore } from './group-store.ts';
 import { nativeFile } from './native-file.ts';
@@ -40,6 +42,10 @@ export interface UrlServerOptions {
   readonly connectionLimit?: number | undefined;
   /** Answers that are read more slowly are cut; none unless given. */
   readonly reading?: ReadingLimits | undefined;
+  /** Absolute path of a file that gets a line of JSON for each answer; see AccessRecord. */
+  readonly accessLog?: string | undefined;
+  /** For so long, milliseconds, `stop` lets running answers come to their end. */
+  readonly drain?: number | undefined;
   /** The system's unless given. */
   readonly clock?: UrlServerClock | undefined;
   /** False: reads and writes also where sendfile(2) can be had. */
@@ -61,8 +67,10 @@ export interface UrlServer {
   readonly groups: UrlGroups;
   /** Number of answers being sent. */
   running(): number;
+  /** Of each group, named as Prometheus does. */
+  metrics(): ReadonlyMap<string, number>;
   start(): Promise<void>;
-  /** Ends running answers, closes the ports and the store. */
+  /** Refuses new requests, ends running answers after `drain`, closes the ports and the store. */
   stop(): Promise<void>;
 }
 
@@ -71,6 +79,8 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   const store = openGroupStore(options.stateDir, options.persist);
   const files = createSourceFolder(options.roots);
   const digests = createBackgroundDigests(files, warn);
+  const metrics = new GroupMetrics();
+  let log: AccessLog | undefined;
   const sources = new SharedSources(files);
   const handler = new RequestHandler({
     ...options,
@@ -79,6 +89,10 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
     now: clock.now,
     native: options.sendfile === false ? undefined : nativeFile,
     digests,
+    answered(record, group) {
+      if (group !== undefined) metrics.add(group, record);
+      log?.write(record);
+    },
     groups: () => groups.groups.values(),
   });
   const ports = createPorts(options, handler);
@@ -87,18 +101,35 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   return {
     groups,
     running: () => handler.running,
+    metrics: () => metrics.collect(groups.groups.values(), (group) => handler.runningOf(group)),
     async start() {
+      if (options.accessLog !== undefined) log = await openAccessLog(options.accessLog, warn);
       if (options.reading !== undefined) stopChecking = clock.every(rateInterval, () => handler.checkRates());
       await groups.start();
     },
     async stop() {
+      await within(options.drain ?? 0, handler.drain(), clock);
       stopChecking();
       await groups.stop();
       sources.close();
       await digests.close();
       store.close();
+      // Over TLS, what was cut is over, and recorded, after its socket.
+      await new Promise((resolve) => setImmediate(resolve));
+      await log?.close();
     },
   };
+}
+
+/** Waits for something, but no longer than so many milliseconds. */
+async function within(milliseconds: number, work: Promise<void>, clock: UrlServerClock): Promise<void> {
+  if (milliseconds === 0) return;
+  let stop = () => {};
+  const over = new Promise<void>((resolve) => {
+    stop = clock.every(milliseconds, resolve);
+  });
+  await Promise.race([work, over]);
+  stop();
 }
 
 const systemClock: UrlServerClock = {
