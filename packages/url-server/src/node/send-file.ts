@@ -51,6 +51,9 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   let ordinary = position < rawUntil && descriptorOf(out.socket) !== undefined ? waitingWrite : buffer.length;
   let intact = true;
   let residentUntil = position;
+  /** Up to here no more probes. */
+  let coldUntil = position;
+  let coldStretch = firstColdStretch;
   let queuedPages = false;
   while (position <= range.last) {
     const raw = native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(position);
@@ -87,15 +90,29 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   function rawLength(from: number): number {
     if (native === undefined || Number.isFinite(options.rate()) || out.writableLength > 0) return 0;
     if (descriptorOf(out.socket) === undefined) return 0;
-    if (residentUntil - from < waitingWrite)
-      residentUntil = from + native.residentBytes(fd, from, Math.min(rawChunk, rawUntil - from));
-    const length = residentUntil - from;
-    return length < waitingWrite && residentUntil < rawUntil ? 0 : length;
+    if (from < coldUntil) return 0;
+    if (residentUntil - from < waitingWrite) {
+      const asked = Math.min(rawChunk, rawUntil - from);
+      const found = native.residentBytes(fd, from, asked);
+      // Where the file begins to be absent, pages come and go: probes miss some, and sendfile would wait for them.
+      if (found < asked) beCold();
+      residentUntil = from + (found < asked ? 0 : found);
+    }
+    return residentUntil - from;
+  }
+
+  function beCold() {
+    coldUntil = position + coldStretch;
+    coldStretch *= 2;
   }
 
   async function read(length: number): Promise<number> {
-    const resident = native?.readResident(fd, buffer, length, position) ?? 0;
-    if (resident === length || resident >= waitingWrite) return resident;
+    // Asking for what is absent makes the system order it from the disk, and that may wait: seldom is often enough.
+    if (native !== undefined && position >= coldUntil) {
+      const resident = native.readResident(fd, buffer, length, position);
+      if (resident === length || resident >= waitingWrite) return resident;
+      beCold();
+    }
     return (await file.read(buffer, 0, length, position)).bytesRead;
   }
 
@@ -146,6 +163,8 @@ const pool = new BufferPool(1024 * 1024, 16);
 const smallSize = 32 * 1024;
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
 const rawMinimum = 8 * 1024 * 1024;
+/** After a place that is not in memory, so much is read without looking; twice as much after the next. */
+const firstColdStretch = 8 * 1024 * 1024;
 /** Asked of sendfile in one turn of the event loop. */
 const rawChunk = 2 * 1024 * 1024;
 const waitingWrite = 64 * 1024;
