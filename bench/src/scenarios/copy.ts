@@ -2,8 +2,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatBytes } from '@carmine/cli/output';
-import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
+import { createSandbox, type Sandbox } from '@carmine/testkit/node';
 import { isThere } from '../foreign/peers.ts';
+import { dataPorts } from './data-ports.ts';
 import {
   benchBytes,
   type Contender,
@@ -56,16 +57,7 @@ async function prepare(sandbox: Sandbox, say: (text: string) => void): Promise<r
     const { wall, cpu } = await run();
     return { wall, cpu: cpu + used() - before };
   };
-  const on = ['--on', `wsman://${user}@127.0.0.1:${server.port}`];
-  const ports = { http: await freePort(), https: await freePort() };
-  await command('controller', [
-    'certificate',
-    'set',
-    String(ports.https),
-    '--thumbprint',
-    certificate.thumbprint,
-    ...on,
-  ]);
+  const { on, ports } = await dataPorts(sandbox);
   const contenders: Contender[] = [];
   const curl = await isThere('curl', '--version');
   for (const scheme of ['http', 'https'] as const) {

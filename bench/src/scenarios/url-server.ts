@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '@carmine/cli/output';
-import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
+import { createSandbox, type Sandbox } from '@carmine/testkit/node';
 import { isThere } from '../foreign/peers.ts';
 import { median } from '../statistics.ts';
+import { dataPorts } from './data-ports.ts';
 import {
   benchBytes,
   cpuOfProcess,
@@ -112,18 +113,9 @@ interface CaseResult {
 }
 
 async function startCarmine(sandbox: Sandbox): Promise<WebServer> {
-  const { images, user, password, certificate, server, command } = sandbox;
+  const { images, user, password, server, command } = sandbox;
   const { child } = await server.start();
-  const on = ['--on', `wsman://${user}@127.0.0.1:${server.port}`];
-  const ports = { http: await freePort(), https: await freePort() };
-  await command('controller', [
-    'certificate',
-    'set',
-    String(ports.https),
-    '--thumbprint',
-    certificate.thumbprint,
-    ...on,
-  ]);
+  const { on, ports } = await dataPorts(sandbox);
   for (const scheme of ['http', 'https'] as const) {
     const group = `${scheme}://+:${ports[scheme]}/bench/`;
     await command('controller', ['url-group', 'create', group, ...on]);

@@ -18,6 +18,7 @@ import {
 import { kerberosAttacks } from './kerberos-attacks.ts';
 import type { LineAnswer, LineRequest } from './line.ts';
 import type { Logon, LogonOptions, Scene, Tampering } from './scene.ts';
+import { tokenReplays } from './token-replays.ts';
 
 /** One way to break authentication. Returns the answers to everything that must be refused. */
 export interface Attack {
@@ -104,7 +105,6 @@ function onAdministrators(
   };
 }
 
-const lastHeader = ({ sent }: Logon) => sent.at(-1) ?? '';
 const firstHeader = ({ sent }: Logon) => sent[0] ?? '';
 
 const headers: readonly Attack[] = [
@@ -188,14 +188,7 @@ const exchanges: readonly Attack[] = [
 ];
 
 const replays: readonly Attack[] = [
-  onAdministrators('token replayed on its connection', async (scene, logon) => [
-    await logon.line.ask(scene.bare(lastHeader(logon))),
-    ...(await afterwards(scene, logon)),
-  ]),
-  onAdministrators('token replayed on another connection', async (scene, logon) => {
-    const line = await scene.open();
-    return [await line.ask(scene.bare(lastHeader(logon))), ...(await afterwards(scene, { ...logon, line }))];
-  }),
+  ...tokenReplays(onAdministrators, afterwards),
   onAdministrators('whole exchange replayed on another connection', async (scene, logon) => {
     const line = await scene.open();
     const answers: LineAnswer[] = [];

@@ -15,6 +15,7 @@ import { flip } from './flip.ts';
 import { newKey, type TicketClaims } from './kerberos-realm.ts';
 import type { LineAnswer } from './line.ts';
 import type { Logon, Scene } from './scene.ts';
+import { tokenReplays } from './token-replays.ts';
 
 type ApReq = DerValueOf<typeof apReq>;
 type Authenticator = DerValueOf<typeof authenticator>;
@@ -131,7 +132,6 @@ async function validLogon(scene: Scene): Promise<Logon> {
   return logon;
 }
 
-const lastHeader = ({ sent }: Logon) => sent.at(-1) ?? '';
 const minutes = 60_000;
 
 const tickets: readonly Attack[] = [
@@ -184,14 +184,7 @@ const requests: readonly Attack[] = [
 ];
 
 const replays: readonly Attack[] = [
-  onAdministrators('token replayed on its connection', async (scene, logon) => [
-    await logon.line.ask(scene.bare(lastHeader(logon))),
-    ...(await afterwards(scene, logon)),
-  ]),
-  onAdministrators('token replayed on another connection', async (scene, logon) => {
-    const line = await scene.open();
-    return [await line.ask(scene.bare(lastHeader(logon))), ...(await afterwards(scene, { ...logon, line }))];
-  }),
+  ...tokenReplays(onAdministrators, afterwards),
   onAdministrators("second user's broken token on the first's connection", async (scene, first) => {
     const second = await kerberosLogon(scene, first.line, { ticket: () => ({ client: reader.user, key: newKey() }) });
     return [second.answer, ...(await afterwards(scene, first)), ...(await afterwards(scene, second))];
