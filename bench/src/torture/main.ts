@@ -3,12 +3,15 @@ import { formatBytes } from '@carmine/cli/output';
 import { tortureAuth } from './auth/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
 import { tortureKill } from './kill.ts';
+import { tortureOrigin } from './origin/main.ts';
 
 /** `npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]` */
 interface KindOptions {
   readonly count: number | undefined;
   readonly seed: number;
   readonly parser: string | undefined;
+  readonly only: string | undefined;
+  readonly swaps: number | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -22,6 +25,17 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
         `${report.kills} kills (${report.killsInTransfer} in the middle of a file) in ${report.transfers} transfers, ${report.jobsEnded} jobs ended as they should, seed ${report.seed}, ${report.seconds} s`,
         `${report.wrongBytes} wrong bytes`,
         `bytes fetched twice per kill in the middle: median ${formatBytes(median)}, maximum ${formatBytes(maximum)} (allowed ${formatBytes(report.allowedPerKill)})`,
+      ],
+      report,
+    };
+  },
+  async origin({ count, swaps = 1_000, seed, only, say }) {
+    const report = await tortureOrigin(count, swaps, seed, only, say);
+    return {
+      passed: report.failures.length === 0,
+      summary: [
+        ...report.failures,
+        `${report.misbehaviours} misbehaviours in ${report.transfers} transfers: ${report.files} right files, ${report.errors} errors, ${report.wrongFiles} wrong files, ${report.failures.length} not as they must be, ${report.seconds} s, seed ${report.seed}`,
       ],
       report,
     };
@@ -71,6 +85,8 @@ const { positionals, values } = parseArgs({
     count: { type: 'string' },
     seed: { type: 'string' },
     parser: { type: 'string' },
+    only: { type: 'string' },
+    swaps: { type: 'string' },
     json: { type: 'boolean' },
   },
 });
@@ -84,7 +100,8 @@ if (kind === undefined || (values.parser !== undefined && !fuzzParsers.includes(
 const seed = values.seed === undefined ? Date.now() % 0x1_0000_0000 : Number(values.seed);
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 const count = values.count === undefined ? undefined : Number(values.count);
-const outcome = await kind({ count, seed, parser: values.parser, say });
+const swaps = values.swaps === undefined ? undefined : Number(values.swaps);
+const outcome = await kind({ count, swaps, seed, parser: values.parser, only: values.only, say });
 for (const line of outcome.summary) say(line);
 if (values.json === true) process.stdout.write(`${JSON.stringify({ ...outcome.report, passed: outcome.passed })}\n`);
 process.exitCode = outcome.passed ? 0 : 1;

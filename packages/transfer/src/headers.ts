@@ -73,8 +73,12 @@ export function describedBy(headers: Headers): Omit<Source, 'length'> {
   };
 }
 
-/** Data must come as it is: any Content-Encoding but `identity` is refused. */
+/** Data must come as it is: any Content-Encoding but `identity` is refused, and any Transfer-Encoding but `chunked`. */
 export function refuseContentEncoding(headers: Headers): void {
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+    throw new CarmineError('transfer/content-encoding', { context: { encoding: coding } });
+  }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     throw new CarmineError('transfer/content-encoding', { context: { encoding } });

@@ -203,6 +203,12 @@ class PlannerState implements Planner {
       return;
     }
     const source = readSource(head);
+    if (stream.purpose === 'probe' && source.length === 0) {
+      // Servers that do not know HEAD say 0 too: only a GET tells whether the file is empty.
+      this.#headRefused = true;
+      this.#advance();
+      return;
+    }
     this.#ranges = acceptsRanges(head.headers);
     this.#source = source;
     // A false alarm: the server has the version whose bytes are on the disk.

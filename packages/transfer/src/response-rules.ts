@@ -73,6 +73,8 @@ function judgePartial(asked: Asked, source: Source, head: ResponseHead): Verdict
   refuseContentEncoding(head.headers);
   if (!asked.ranged) throw invalidResponse(head, '206 without a Range asked for');
   if (differs(source, head)) return { kind: 'changed' };
+  // RFC 9110 15.3.7.2: such content has its own heads within, whatever Content-Range beside it says.
+  if (/^multipart\//i.test(head.headers['content-type'] ?? '')) throw invalidResponse(head, 'several parts');
   const range = parseContentRange(head.headers['content-range']);
   if (range === undefined) throw invalidResponse(head, 'no usable Content-Range');
   if (range.total !== undefined && range.total !== source.length) {

@@ -147,6 +147,25 @@ describe('the fast way', () => {
   });
 });
 
+describe('interim answers', () => {
+  const interim = 'HTTP/1.1 103 E\r\nETag: "forged"\r\nContent-Length: 3\r\n\r\n';
+  it.each([1, 100])('%i of them are passed over', async (count) => {
+    const origin = await start((socket) => {
+      const bytes = Buffer.concat([Buffer.from(interim.repeat(count) + good), content]);
+      socket.write(bytes.subarray(0, 1_000));
+      setImmediate(() => socket.write(bytes.subarray(1_000)));
+    });
+    await fetchFrom(origin);
+    expect(same()).toBe(true);
+    expect(asked(origin)).toEqual(['HEAD', 'GET']);
+  });
+
+  it('come to an end', async () => {
+    const origin = await start((socket) => socket.write(interim.repeat(10_000)));
+    await expect(fetchFrom(origin)).rejects.toMatchObject({ code: 'transfer/invalid-response' });
+  });
+});
+
 describe('what is no HTTP, or two things at once, ends the request', () => {
   it.each([
     ['nonsense', 'nonsense'],
@@ -171,10 +190,6 @@ describe('what is unusual is asked for again by undici, which does the rest', ()
     Buffer.concat([Buffer.from(`${chunked}${content.length.toString(16)}\r\n`), content, Buffer.from('\r\n0\r\n\r\n')]);
   it.each<[string, (socket: Socket) => void]>([
     ['HTTP/1.0', (socket) => socket.end(Buffer.concat([Buffer.from(good.replace('1.1', '1.0')), content]))],
-    [
-      'an interim answer',
-      (socket) => socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 103 E\r\nLink: x\r\n\r\n${good}`), content])),
-    ],
   ])('%s', async (_what, answer) => {
     const origin = await start(answer);
     await fetchFrom(origin);

@@ -112,6 +112,14 @@ describe.each([
       expect(origin.asked).toEqual(['HEAD', 'GET', 'GET']);
     });
 
+    it('is enough with a HEAD that knows no length and says 0', async () => {
+      origin.behaviour = (_request, response, { method }) =>
+        method === 'HEAD' && Boolean(response.writeHead(200, { etag: '"1"', 'content-length': 0 }).end());
+      await fetchFile();
+      expect(same()).toBe(true);
+      expect(origin.asked).toEqual(['HEAD', 'GET', 'GET']);
+    });
+
     it('is enough without ranges, in one stream', async () => {
       delete origin.headers['accept-ranges'];
       origin.behaviour = (_request, response, { method }) => {

@@ -67,6 +67,13 @@ describe('rules for a range (spec/bits.md 4.7)', () => {
     ],
     ['no Content-Range', head(206, without(range, 'content-range')), 'transfer/invalid-response'],
     ['several parts', head(206, { etag: '"1"', 'content-type': 'multipart/byteranges' }), 'transfer/invalid-response'],
+    [
+      'several parts, described as one',
+      head(206, { ...range, 'content-type': 'Multipart/byteranges; boundary=X' }),
+      'transfer/invalid-response',
+    ],
+    ['a transfer coding', head(206, { ...range, 'transfer-encoding': 'gzip, chunked' }), 'transfer/content-encoding'],
+    ['chunks', head(206, { ...range, 'transfer-encoding': 'Chunked' }), 'accept'],
     ['another total', head(206, { ...range, 'content-range': 'bytes 10-19/101' }), 'transfer/length-changed'],
     ['an encoding', head(206, { ...range, 'content-encoding': 'gzip' }), 'transfer/content-encoding'],
     ['identity', head(206, { ...range, 'content-encoding': 'identity' }), 'accept'],

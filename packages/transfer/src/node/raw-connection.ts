@@ -83,7 +83,7 @@ export class RawConnection implements Connection {
 
   send(request: RequestHead, attempt: Attempt): void {
     if (this.#exchange !== undefined) throw new Error('a request is under way');
-    const exchange: RawExchange = { request, attempt, state: { at: 'head', seen: 0 }, held: false };
+    const exchange: RawExchange = { request, attempt, state: { at: 'head', seen: 0, interim: 0 }, held: false };
     this.#exchange = exchange;
     attempt.started(this.#control(exchange));
     if (this.#exchange !== exchange) return;
@@ -261,6 +261,15 @@ export class RawConnection implements Connection {
       return;
     }
     const { attempt, request } = exchange;
+    if (head.status < 200 && head.status !== 101) {
+      // RFC 9110 15.2: interim answers may come unasked, and mean nothing here.
+      if (++state.interim > maximumInterim) this.#fail(invalidInterim(this.origin));
+      else {
+        state.seen = 0;
+        this.#onHead(exchange, state, buffer);
+      }
+      return;
+    }
     const body = bodyOf(head, request.method);
     if (body.kind === 'unusual' && (head.status < 300 || (head.status === 401 && this.logon.possible))) {
       this.close();
@@ -325,6 +334,8 @@ interface ReadingHead {
   readonly at: 'head';
   /** Octets of the head that were looked at. */
   seen: number;
+  /** Interim answers before it. */
+  interim: number;
 }
 
 interface ReadingBody {
@@ -342,6 +353,13 @@ interface RawExchange {
   /** The attempt asked for a pause. */
   held: boolean;
 }
+
+function invalidInterim(origin: string): CarmineError {
+  return new CarmineError('transfer/invalid-response', { context: { origin, reason: 'interim answers without end' } });
+}
+
+/** Of one request. */
+const maximumInterim = 128;
 
 /** Where the octets go that nobody wants; nobody reads them. */
 const sink = new Uint8Array(64 * 1024);
