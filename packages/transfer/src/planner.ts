@@ -1,4 +1,5 @@
 import { CarmineError } from '@carmine/errors';
+import { Checkpoints } from './checkpoints.ts';
 import { type Extent, ExtentSet } from './extents.ts';
 import { acceptsRanges, type ResponseHead } from './headers.ts';
 import { nextPiece } from './pieces.ts';
@@ -23,8 +24,7 @@ type Ending = { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly
 
 class PlannerState implements Planner {
   readonly #connections: number | undefined;
-  readonly #checkpointBytes: number;
-  readonly #checkpointTime: number;
+  readonly #checkpoints: Checkpoints;
   readonly #largeFile: number;
   readonly #pieceBytes: number;
   #expectedSha256: string | undefined;
@@ -49,13 +49,6 @@ class PlannerState implements Planner {
   #cap = Number.POSITIVE_INFINITY;
   #retries = 0;
   #changes = 0;
-  #sequence = 0;
-  /** The checkpoint under way. */
-  #checkpoint: { sequence: number; parts: { stream: Stream; start: number; end: number }[] } | undefined;
-  /** Since when bytes wait for the journal. */
-  #dirtySince: number | undefined;
-  /** True from a timeout until the next checkpoint begins. */
-  #due = false;
   #verifying = false;
   #ending: Ending | undefined;
   /** No more commands will come. */
@@ -64,8 +57,8 @@ class PlannerState implements Planner {
 
   constructor(options: PlannerOptions) {
     this.#connections = options.connections;
-    this.#checkpointBytes = options.checkpointBytes ?? 8 * 1024 * 1024;
-    this.#checkpointTime = options.checkpointTime ?? 1_000;
+    const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000 } = options;
+    this.#checkpoints = new Checkpoints({ bytes: checkpointBytes, time: checkpointTime });
     this.#largeFile = options.largeFile ?? 32 * 1024 * 1024;
     this.#pieceBytes = options.pieceBytes ?? 8 * 1024 * 1024;
     this.#expectedSha256 = options.expectedSha256;
@@ -115,8 +108,7 @@ class PlannerState implements Planner {
   }
 
   nextTimeout(): number | undefined {
-    if (this.#over || this.#due || this.#dirtySince === undefined) return undefined;
-    return this.#dirtySince + this.#checkpointTime;
+    return this.#over ? undefined : this.#checkpoints.nextTimeout();
   }
 
   handle(event: PlannerEvent, now: number): void {
@@ -254,7 +246,7 @@ class PlannerState implements Planner {
       return;
     }
     stream.received += bytes;
-    this.#dirtySince ??= now;
+    this.#checkpoints.received(now);
     this.#regulate(stream);
   }
 
@@ -348,17 +340,12 @@ class PlannerState implements Planner {
   }
 
   #journalled(sequence: number, now: number): void {
-    const checkpoint = this.#checkpoint;
-    if (checkpoint?.sequence !== sequence) return;
-    this.#checkpoint = undefined;
-    for (const { stream, start, end } of checkpoint.parts) {
-      stream.journalled = end;
-      this.#done.add({ start, end });
-    }
+    const extents = this.#checkpoints.journalled(sequence);
+    if (extents === undefined) return;
+    for (const extent of extents) this.#done.add(extent);
     if (this.#joinable()) this.#retries = 0;
     this.#streams = this.#streams.filter((stream) => stream.state !== 'closed' || stream.journalled < stream.received);
-    const dirty = this.#streams.some((stream) => stream.received > stream.journalled);
-    this.#dirtySince = dirty ? (this.#dirtySince ?? now) : undefined;
+    this.#checkpoints.settle(this.#streams, now);
     for (const stream of this.#streams) this.#regulate(stream);
     if (this.#ending === undefined) this.#advance();
     this.#maybeCheckpoint(now);
@@ -377,58 +364,21 @@ class PlannerState implements Planner {
   }
 
   #timeout(now: number): void {
-    const timeout = this.nextTimeout();
-    if (timeout === undefined || now < timeout) return;
-    this.#due = true;
+    if (!this.#checkpoints.timeout(now)) return;
     for (const stream of this.#streams) {
       if (stream.received > stream.written) this.#commands.push({ type: 'flush', stream: stream.id });
     }
     this.#maybeCheckpoint(now);
   }
 
-  #maybeCheckpoint(now: number): void {
-    if (this.#checkpoint !== undefined || !this.#prepared || this.#verifying) return;
-    const idle = this.#live().length === 0;
-    const half = this.#checkpointBytes / 2;
-    if (!this.#due && !idle && !this.#streams.some((stream) => this.#unsafe(stream.slot, 'written') >= half)) return;
-    // At the end one checkpoint for all is better than one per stream.
-    if (idle && !this.#due && this.#streams.some((stream) => stream.written < stream.received)) return;
-    const parts = this.#streams
-      .filter((stream) => stream.written > stream.journalled)
-      .map((stream) => ({ stream, start: stream.journalled, end: stream.written }));
-    if (parts.length === 0) return;
-    this.#due = false;
-    this.#dirtySince = this.#streams.some((stream) => stream.received > stream.written) ? now : undefined;
-    this.#checkpoint = { sequence: ++this.#sequence, parts };
-    const extents: Extent[] = parts.map(({ start, end }) => ({ start, end }));
-    this.#commands.push({ type: 'checkpoint', sequence: this.#sequence, extents });
+  #maybeCheckpoint(now?: number): void {
+    if (!this.#prepared || this.#verifying) return;
+    const command = this.#checkpoints.begin(this.#streams, now);
+    if (command !== undefined) this.#commands.push(command);
   }
 
-  /** Holds a stream back while too much of it is not on the disk, and lets it go on again. */
   #regulate(stream: Stream): void {
-    if (stream.state === 'closed') return;
-    const unsafe = this.#unsafe(stream.slot, 'received');
-    const unwritten = stream.received - stream.written;
-    if (!stream.paused && (unsafe >= this.#pauseAt() || unwritten >= maximumBacklog)) {
-      stream.paused = true;
-      this.#commands.push({ type: 'pause', stream: stream.id });
-      if (unwritten > 0) this.#commands.push({ type: 'flush', stream: stream.id, blocks: true });
-    } else if (stream.paused && unsafe <= this.#checkpointBytes * 0.75 && unwritten <= maximumBacklog / 2) {
-      stream.paused = false;
-      this.#commands.push({ type: 'resume', stream: stream.id });
-    }
-  }
-
-  /** Bytes of a connection that a crash would cost: its last streams may still wait for the journal too. */
-  #unsafe(slot: number, reached: 'received' | 'written'): number {
-    let sum = 0;
-    for (const stream of this.#streams) if (stream.slot === slot) sum += stream[reached] - stream.journalled;
-    return sum;
-  }
-
-  /** Below a whole checkpoint by what may still be on its way up from the socket when the pause is asked for. */
-  #pauseAt(): number {
-    return Math.max(this.#checkpointBytes - 128 * 1024, this.#checkpointBytes * 0.75);
+    this.#commands.push(...this.#checkpoints.regulate(this.#streams, stream));
   }
 
   // --- moving on -----------------------------------------------------------------------------------------------------
@@ -534,9 +484,7 @@ class PlannerState implements Planner {
     this.#preparing = true;
     this.#done = new ExtentSet();
     this.#verified = undefined;
-    this.#checkpoint = undefined;
-    this.#dirtySince = undefined;
-    this.#due = false;
+    this.#checkpoints.forget();
     this.#commands.push({ type: 'prepare', source });
   }
 
@@ -571,9 +519,7 @@ class PlannerState implements Planner {
 
   #discardStreams(): void {
     this.#streams = [];
-    this.#checkpoint = undefined;
-    this.#dirtySince = undefined;
-    this.#due = false;
+    this.#checkpoints.forget();
   }
 
   #endWith(error: CarmineError): void {
@@ -588,8 +534,8 @@ class PlannerState implements Planner {
     for (const stream of this.#live()) this.#abort(stream, false);
     this.#verifying = false;
     if (this.#preparing) return;
-    this.#maybeCheckpoint(this.#dirtySince ?? 0);
-    if (this.#checkpoint === undefined && this.#streams.length === 0) this.#finish(ending);
+    this.#maybeCheckpoint();
+    if (!this.#checkpoints.underWay && this.#streams.length === 0) this.#finish(ending);
   }
 
   #finish(ending: Ending): void {
@@ -632,5 +578,3 @@ const maximumChanges = 5;
 /** Bytes of a piece, at most. */
 const largestPiece = 256 * 1024 * 1024;
 const digestedPiece = 16 * 1024 * 1024;
-/** Bytes of one stream that may wait in memory. */
-const maximumBacklog = 2 * 1024 * 1024;

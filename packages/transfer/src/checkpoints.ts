@@ -1,0 +1,131 @@
+import type { Extent } from './extents.ts';
+import type { PlannerCommand } from './planner-types.ts';
+import type { Stream } from './stream.ts';
+
+/** Bytes of one checkpoint, and milliseconds after which less is made durable too. */
+export interface CheckpointOptions {
+  readonly bytes: number;
+  readonly time: number;
+}
+
+/**
+ * When written bytes go to the journal, and which streams must wait for that. One checkpoint at a time carries written bytes of
+ * all streams; a stream is paused while a whole checkpoint of its connection is not journalled yet, so a crash costs at
+ * most that much per connection.
+ */
+export class Checkpoints {
+  readonly #bytes: number;
+  readonly #time: number;
+  #sequence = 0;
+  /** The checkpoint under way. */
+  #current: { readonly sequence: number; readonly parts: readonly Part[] } | undefined;
+  /** Since when bytes wait for the journal. */
+  #dirtySince: number | undefined;
+  /** True from a timeout until the next checkpoint begins. */
+  #due = false;
+
+  constructor({ bytes, time }: CheckpointOptions) {
+    this.#bytes = bytes;
+    this.#time = time;
+  }
+
+  get underWay(): boolean {
+    return this.#current !== undefined;
+  }
+
+  nextTimeout(): number | undefined {
+    return this.#due || this.#dirtySince === undefined ? undefined : this.#dirtySince + this.#time;
+  }
+
+  received(now: number): void {
+    this.#dirtySince ??= now;
+  }
+
+  /** True when it is time to make little durable too. */
+  timeout(now: number): boolean {
+    const timeout = this.nextTimeout();
+    if (timeout === undefined || now < timeout) return false;
+    this.#due = true;
+    return true;
+  }
+
+  /** Everything before is void. */
+  forget(): void {
+    this.#current = undefined;
+    this.#dirtySince = undefined;
+    this.#due = false;
+  }
+
+  /** Begins a checkpoint if it is time for one. `now` undefined: the end has come, and time does not matter. */
+  begin(streams: readonly Stream[], now: number | undefined): PlannerCommand | undefined {
+    if (this.#current !== undefined) return undefined;
+    const idle = streams.every((stream) => stream.state === 'closed');
+    const half = this.#bytes / 2;
+    if (!this.#due && !idle && !streams.some((stream) => unsafe(streams, stream.slot, 'written') >= half)) {
+      return undefined;
+    }
+    // At the end one checkpoint for all is better than one per stream.
+    if (idle && !this.#due && streams.some((stream) => stream.written < stream.received)) return undefined;
+    const parts = streams
+      .filter((stream) => stream.written > stream.journalled)
+      .map((stream) => ({ stream, start: stream.journalled, end: stream.written }));
+    if (parts.length === 0) return undefined;
+    this.#due = false;
+    const more = streams.some((stream) => stream.received > stream.written);
+    this.#dirtySince = more ? (now ?? this.#dirtySince) : undefined;
+    this.#current = { sequence: ++this.#sequence, parts };
+    const extents: Extent[] = parts.map(({ start, end }) => ({ start, end }));
+    return { type: 'checkpoint', sequence: this.#sequence, extents };
+  }
+
+  /** The checkpoint is durable: its extents, undefined when it is not the one under way. */
+  journalled(sequence: number): readonly Extent[] | undefined {
+    const checkpoint = this.#current;
+    if (checkpoint?.sequence !== sequence) return undefined;
+    this.#current = undefined;
+    for (const { stream, end } of checkpoint.parts) stream.journalled = end;
+    return checkpoint.parts;
+  }
+
+  /** Bytes may wait although none came lately. */
+  settle(streams: readonly Stream[], now: number): void {
+    const dirty = streams.some((stream) => stream.received > stream.journalled);
+    this.#dirtySince = dirty ? (this.#dirtySince ?? now) : undefined;
+  }
+
+  /** Holds a stream back while too much of it is not on the disk, and lets it go on again. */
+  regulate(streams: readonly Stream[], stream: Stream): readonly PlannerCommand[] {
+    if (stream.state === 'closed') return [];
+    const loose = unsafe(streams, stream.slot, 'received');
+    const unwritten = stream.received - stream.written;
+    if (!stream.paused && (loose >= this.#pauseAt() || unwritten >= maximumBacklog)) {
+      stream.paused = true;
+      const pause: PlannerCommand = { type: 'pause', stream: stream.id };
+      return unwritten > 0 ? [pause, { type: 'flush', stream: stream.id, blocks: true }] : [pause];
+    }
+    if (stream.paused && loose <= this.#bytes * 0.75 && unwritten <= maximumBacklog / 2) {
+      stream.paused = false;
+      return [{ type: 'resume', stream: stream.id }];
+    }
+    return [];
+  }
+
+  /** Below a whole checkpoint by what may still be on its way up from the socket when the pause is asked for. */
+  #pauseAt(): number {
+    return Math.max(this.#bytes - 128 * 1024, this.#bytes * 0.75);
+  }
+}
+
+interface Part extends Extent {
+  readonly stream: Stream;
+}
+
+/** Bytes of a connection that a crash would cost: its last streams may still wait for the journal too. */
+function unsafe(streams: readonly Stream[], slot: number, reached: 'received' | 'written'): number {
+  let sum = 0;
+  for (const stream of streams) if (stream.slot === slot) sum += stream[reached] - stream.journalled;
+  return sum;
+}
+
+/** Bytes of one stream that may wait in memory. */
+const maximumBacklog = 2 * 1024 * 1024;
