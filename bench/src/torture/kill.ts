@@ -46,7 +46,7 @@ const connections = 4;
 export async function tortureKill(count: number, seed: number, say: (text: string) => void): Promise<KillReport> {
   const random = new SeededRandom(seed);
   const started = performance.now();
-  const sandbox = await createSandbox();
+  const sandbox = await createSandbox({ section: { client: `connections = ${connections}` } });
   try {
     const plans = await makeSources(sandbox.images, random);
     const { group, close } = await publish(sandbox, plans);

@@ -78,7 +78,8 @@ export interface AgentConfiguration {
     readonly trust: readonly string[];
     readonly accounts: ReadonlyMap<string, string>;
     readonly checkpointBytes: number;
-    readonly connections: number;
+    /** Undefined: as many as pay. */
+    readonly connections: number | undefined;
   };
   readonly metrics: { readonly http: ListenAddress | undefined };
   /** For management and data ports. `accounts`: principal in lower case to account. */
@@ -249,7 +250,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       trust: read('client.trust') ?? [],
       accounts: readAccounts(entries, refuse),
       checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
-      connections: read('client.connections') ?? 4,
+      connections: read('client.connections'),
     },
     metrics: { http: metrics },
     kerberos: {

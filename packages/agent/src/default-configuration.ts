@@ -68,7 +68,7 @@ roots = []
 # Certificates (PEM) of issuers, or of servers themselves, that are trusted.
 trust = []
 # checkpoint_bytes = 8388608   # at most so much per open segment is fetched again after a crash
-# connections = 4              # connections for one large file
+# connections = 4              # for one file, exactly; absent: as many as pay
 
 # Service account of a job -> user of this system. Without an entry NetworkService is the agent's own user.
 # [client.accounts]

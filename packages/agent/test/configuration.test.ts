@@ -144,7 +144,7 @@ describe('every key', () => {
         accessLog: undefined,
         drainSeconds: 0,
       },
-      client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: 4 },
+      client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: undefined },
       metrics: { http: undefined },
       kerberos: {
         keytab: undefined,

@@ -1,6 +1,6 @@
 import type { Extent } from './extents.ts';
 import type { PlannerCommand } from './planner-types.ts';
-import type { Stream } from './stream.ts';
+import type { Slot, Stream } from './stream.ts';
 
 /** Bytes of one checkpoint, and milliseconds after which less is made durable too. */
 export interface CheckpointOptions {
@@ -78,8 +78,8 @@ export class Checkpoints {
     return { type: 'checkpoint', sequence: this.#sequence, extents };
   }
 
-  /** The checkpoint is durable: its extents, undefined when it is not the one under way. */
-  journalled(sequence: number): readonly Extent[] | undefined {
+  /** The checkpoint is durable: its parts, undefined when it is not the one under way. */
+  journalled(sequence: number): readonly Part[] | undefined {
     const checkpoint = this.#current;
     if (checkpoint?.sequence !== sequence) return undefined;
     this.#current = undefined;
@@ -121,7 +121,7 @@ interface Part extends Extent {
 }
 
 /** Bytes of a connection that a crash would cost: its last streams may still wait for the journal too. */
-function unsafe(streams: readonly Stream[], slot: number, reached: 'received' | 'written'): number {
+function unsafe(streams: readonly Stream[], slot: Slot, reached: 'received' | 'written'): number {
   let sum = 0;
   for (const stream of streams) if (stream.slot === slot) sum += stream[reached] - stream.journalled;
   return sum;

@@ -5,16 +5,21 @@ import type { ReceiverRequest } from './receiver.ts';
 import type { Source } from './source.ts';
 
 export interface PlannerOptions {
-  /** Connections for a file; default 4 from `largeFile` bytes on, else 1. */
+  /** Connections for a file, exactly; absent: several at once for a large file, and as many as pay. */
   readonly connections?: number | undefined;
   /** Bytes of one segment that a crash may cost; default 8 MiB. */
   readonly checkpointBytes?: number | undefined;
   /** Milliseconds after which received bytes are made durable anyway; default 1,000. */
   readonly checkpointTime?: number | undefined;
-  /** Bytes; default 32 MiB. */
+  /** Bytes from which on a file is large on a quick network; default 32 MiB. */
   readonly largeFile?: number | undefined;
-  /** Bytes of the smallest piece that several connections share a file by; default 8 MiB. */
+  /** Bytes of the smallest piece that several connections share a file by; default 1 MiB. */
   readonly pieceBytes?: number | undefined;
+  /**
+   * Ask with HEAD before the first GET, as BITS does for some jobs (spec/bits.md 4.7); costs a round trip. Default: the first
+   * GET tells.
+   */
+  readonly probe?: boolean | undefined;
   /** Lower-case hexadecimal. */
   readonly expectedSha256?: string | undefined;
   readonly computeSha256?: boolean | undefined;
@@ -72,6 +77,11 @@ export type PlannerPhase = 'connecting' | 'transferring' | 'verifying' | 'done';
 /** The way of one file, without IO: events in, commands out, time as a value (milliseconds). */
 export interface Planner {
   handle(event: PlannerEvent, now: number): void;
+  /**
+   * The event `received`. Tells how many of the bytes are to be written, from the first on: the rest belongs to another
+   * stream, or nobody wants it.
+   */
+  receive(stream: number, bytes: number, now: number): number;
   /** The next command; undefined when there is none. */
   poll(): PlannerCommand | undefined;
   /** When `timeout` is due. */

@@ -1,20 +1,23 @@
 import { CarmineError } from '@carmine/errors';
 import { Checkpoints } from './checkpoints.ts';
-import { type Extent, ExtentSet } from './extents.ts';
+import { ConnectionGovernor } from './connection-governor.ts';
+import { ExtentSet } from './extents.ts';
+import { judgeFailure } from './failures.ts';
 import { acceptsRanges, type ResponseHead } from './headers.ts';
-import { nextPiece } from './pieces.ts';
 import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 import { judgeResponse, readSource } from './response-rules.ts';
+import { chooseTheft, freeExtents, nextSegment, type SegmentSizes } from './segments.ts';
+import { silentStreams } from './silence.ts';
 import { type Source, sameVersion, validatorOf } from './source.ts';
-import type { Stream } from './stream.ts';
+import type { Slot, Stream } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 /**
- * Plans the transfer of one file (MC-BUP 3.6: SIZE by HEAD, then DOWNLOAD by fragments).
+ * Plans the transfer of one file (MC-BUP 3.6, DOWNLOAD by fragments; the first GET tells what SIZE would).
  *
- * The missing bytes are cut into pieces; each connection fetches one piece at a time as a *stream*. A stream's bytes go
- * through three offsets, `received ≥ written ≥ journalled`, and only journalled ones are called transferred. One
- * checkpoint at a time carries written bytes of all streams to the journal. A stream is paused while a whole checkpoint
- * of it is not journalled yet, so a crash costs at most that much per stream.
+ * The missing bytes are shared out among connections (`segments.ts`), as many as pay (`connection-governor.ts`); each fetches one
+ * segment at a time as a *stream*. A stream's bytes go through three offsets, `received ≥ written ≥ journalled`, and only
+ * journalled ones are called transferred (`checkpoints.ts`). What failures mean is in `failures.ts`, silence in `silence.ts`.
  */
 export function createPlanner(options: PlannerOptions = {}): Planner {
   return new PlannerState(options);
@@ -23,16 +26,16 @@ export function createPlanner(options: PlannerOptions = {}): Planner {
 type Ending = { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly error: CarmineError };
 
 class PlannerState implements Planner {
-  readonly #connections: number | undefined;
   readonly #checkpoints: Checkpoints;
-  readonly #largeFile: number;
+  readonly #governor: ConnectionGovernor;
   readonly #pieceBytes: number;
+  readonly #connections: number | undefined;
+  readonly #probe: boolean;
   #expectedSha256: string | undefined;
   #computeSha256: boolean;
 
   readonly #commands: PlannerCommand[] = [];
-  #streams: Stream[] = [];
-  #nextStream = 1;
+  readonly #streams = new StreamTable();
   #source: Source | undefined;
   /** The version that was given up; if the server still has it, nothing was lost. */
   #previous: Source | undefined;
@@ -40,15 +43,21 @@ class PlannerState implements Planner {
   #verified: string | undefined;
   /** True when the journal's header is that of `#source`. */
   #prepared = false;
-  /** A new header, or none, is being written. */
-  #preparing = false;
+  /** Headers, or none, that are being written. */
+  #preparing = 0;
   #headRefused = false;
   /** Whether the server serves ranges; undefined until it says or shows it. */
   #ranges: boolean | undefined;
-  /** Connections that may be open at once; lowered when the server refuses more. */
-  #cap = Number.POSITIVE_INFINITY;
-  #retries = 0;
+  #governed = false;
+  /** Files begun anew because nothing tied their parts together. */
+  #restarts = 0;
   #changes = 0;
+  #received = 0;
+  /** What was received when last nobody was left. */
+  #receivedBefore = 0;
+  /** When to ask again. */
+  #resumeAt: number | undefined;
+  #tickAt: number | undefined;
   #verifying = false;
   #ending: Ending | undefined;
   /** No more commands will come. */
@@ -56,11 +65,12 @@ class PlannerState implements Planner {
   #answered = false;
 
   constructor(options: PlannerOptions) {
-    this.#connections = options.connections;
-    const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000 } = options;
+    const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000, largeFile = 32 * 1024 * 1024 } = options;
     this.#checkpoints = new Checkpoints({ bytes: checkpointBytes, time: checkpointTime });
-    this.#largeFile = options.largeFile ?? 32 * 1024 * 1024;
-    this.#pieceBytes = options.pieceBytes ?? 8 * 1024 * 1024;
+    this.#governor = new ConnectionGovernor({ fixed: options.connections, largeFile });
+    this.#connections = options.connections;
+    this.#probe = options.probe ?? false;
+    this.#pieceBytes = options.pieceBytes ?? 1024 * 1024;
     this.#expectedSha256 = options.expectedSha256;
     this.#computeSha256 = options.computeSha256 ?? false;
     if (options.resumed !== undefined) {
@@ -86,10 +96,10 @@ class PlannerState implements Planner {
   }
 
   get contiguous(): number {
-    if (this.#preparing) return 0;
+    if (this.#preparing > 0) return 0;
     const parts = [
       ...this.#done.extents,
-      ...this.#streams.map(({ journalled, written }) => ({ start: journalled, end: written })),
+      ...this.#streams.all.map(({ journalled, written }) => ({ start: journalled, end: written })),
     ];
     return new ExtentSet(parts).extents.find(({ start }) => start === 0)?.end ?? 0;
   }
@@ -108,20 +118,23 @@ class PlannerState implements Planner {
   }
 
   nextTimeout(): number | undefined {
-    return this.#over ? undefined : this.#checkpoints.nextTimeout();
+    if (this.#over) return undefined;
+    const due = this.#checkpoints.nextTimeout();
+    const tick = this.#streams.live.length > 0 ? this.#tickAt : this.#resumeAt;
+    return due === undefined || tick === undefined ? (due ?? tick) : Math.min(due, tick);
   }
 
   handle(event: PlannerEvent, now: number): void {
     if (this.#over) return;
     switch (event.type) {
       case 'start':
-        this.#start();
+        this.#start(now);
         return;
       case 'responded':
-        this.#withStream(event.stream, (stream) => this.#responded(stream, event.head));
+        this.#withStream(event.stream, (stream) => this.#responded(stream, event.head, now));
         return;
       case 'received':
-        this.#withStream(event.stream, (stream) => this.#received(stream, event.bytes, now));
+        this.receive(event.stream, event.bytes, now);
         return;
       case 'written':
         this.#withStream(event.stream, (stream) => this.#written(stream, event.bytes, now));
@@ -130,19 +143,19 @@ class PlannerState implements Planner {
         this.#withStream(event.stream, (stream) => this.#ended(stream, now));
         return;
       case 'failed':
-        this.#withStream(event.stream, (stream) => this.#failed(stream, event.error));
+        this.#withStream(event.stream, (stream) => this.#failed(stream, event.error, now));
         return;
       case 'prepared':
-        this.#onPrepared();
+        this.#onPrepared(now);
         return;
       case 'journalled':
         this.#journalled(event.sequence, now);
         return;
       case 'verified':
-        this.#onVerified(event.sha256);
+        this.#onVerified(event.sha256, now);
         return;
       case 'broken':
-        for (const stream of this.#live()) this.#abort(stream, true);
+        for (const stream of this.#streams.live) this.#abort(stream, true);
         this.#finish({ kind: 'failed', error: event.error });
         return;
       case 'stop':
@@ -155,19 +168,51 @@ class PlannerState implements Planner {
     }
   }
 
-  #start(): void {
+  receive(id: number, bytes: number, now: number): number {
+    const stream = this.#over ? undefined : this.#streams.find(id);
+    if (stream?.state !== 'open') return 0;
+    if (stream.received + bytes > stream.natural) {
+      this.#abort(stream, true);
+      const error = new CarmineError('transfer/invalid-response', {
+        context: { origin: 'the server', reason: 'more data than announced' },
+      });
+      this.#failedBy(stream, error, now);
+      return 0;
+    }
+    // What comes after its part may still be nobody's: then it is its part too.
+    while (stream.received + bytes >= stream.end && stream.end < stream.natural && this.#extend(stream, now));
+    const taken = Math.min(bytes, stream.end - stream.received);
+    stream.received += taken;
+    stream.lastAt = now;
+    stream.slot.silences = 0;
+    stream.slot.meter.add(taken, now);
+    this.#received += taken;
+    this.#checkpoints.received(now);
+    this.#regulate(stream);
+    if (stream.received === stream.end && stream.end < stream.natural) {
+      this.#abort(stream, false);
+      this.#advance(now);
+      this.#maybeCheckpoint(now);
+    }
+    return taken;
+  }
+
+  #start(now: number): void {
     // What was received of a version that nothing identifies cannot be continued (promise 1).
     if (this.#source !== undefined && !this.#joinable() && this.#done.total < this.#source.length) {
       this.#source = undefined;
     }
-    this.#advance();
+    this.#advance(now);
   }
 
   // --- what the server says ------------------------------------------------------------------------------------------
 
-  #responded(stream: Stream, head: ResponseHead): void {
+  #responded(stream: Stream, head: ResponseHead, now: number): void {
     if (stream.state !== 'asked') return;
     this.#answered = true;
+    stream.lastAt = now;
+    stream.slot.latency = now - stream.askedAt;
+    stream.slot.meter.begin(now);
     if (stream.purpose === 'probe') {
       // The answer to HEAD ends at once; waiting for that keeps the connection.
       stream.head = head;
@@ -175,23 +220,19 @@ class PlannerState implements Planner {
       return;
     }
     try {
-      if (stream.purpose === 'data') {
-        this.#judge(stream, head);
-      } else {
-        this.#abort(stream, true);
-        this.#learn(stream, head);
-      }
+      if (stream.purpose === 'data') this.#judge(stream, head, now);
+      else this.#learn(stream, head, now);
     } catch (thrown) {
       this.#abort(stream, true);
-      this.#failedBy(stream, CarmineError.from(thrown));
+      this.#failedBy(stream, CarmineError.from(thrown), now);
     }
   }
 
-  #learn(stream: Stream, head: ResponseHead): void {
+  #learn(stream: Stream, head: ResponseHead, now: number): void {
     if (stream.purpose === 'probe' && (head.status === 405 || head.status === 501)) {
-      // A server without HEAD: a GET without Range tells the same.
+      // A server without HEAD: a GET tells the same.
       this.#headRefused = true;
-      this.#advance();
+      this.#advance(now);
       return;
     }
     const source = readSource(head);
@@ -206,130 +247,150 @@ class PlannerState implements Planner {
     // A false alarm: the server has the version whose bytes are on the disk.
     const unchanged = this.#previous !== undefined && sameVersion(this.#previous, source);
     this.#previous = undefined;
-    if (unchanged && this.#prepared) this.#advance();
-    else this.#prepare(source);
+    if (unchanged && this.#prepared) {
+      if (stream.purpose === 'first') this.#abort(stream, true);
+      this.#advance(now);
+      return;
+    }
+    this.#prepare(source);
+    this.#govern(stream, now);
+    if (stream.purpose !== 'first') return;
+    stream.state = 'open';
+    stream.natural = source.length;
+    const own = nextSegment([{ start: 0, end: source.length }], stream.slot, [], this.#sharers(), this.#sizes(), now);
+    // Until the server shows that it knows ranges, this may have to be all.
+    stream.end = this.#ranges === true && this.#joinable() ? (own?.end ?? 0) : source.length;
   }
 
-  #judge(stream: Stream, head: ResponseHead): void {
+  /** The first answer tells how far away the server is. */
+  #govern(stream: Stream, now: number): void {
+    if (this.#governed || this.#source === undefined) return;
+    this.#governed = true;
+    this.#governor.begin(now - stream.askedAt, this.#source.length - this.#done.total, now);
+  }
+
+  #judge(stream: Stream, head: ResponseHead, now: number): void {
     const source = this.#source;
     if (source === undefined) return;
-    const verdict = judgeResponse(stream, source, head);
+    if (this.#goesOnWhole(stream, head)) {
+      this.#advance(now);
+      return;
+    }
+    const verdict = judgeResponse({ start: stream.start, end: stream.natural, ranged: stream.ranged }, source, head);
     if (verdict.kind === 'changed') {
-      this.#restart();
+      this.#restart(now);
       return;
     }
     if (verdict.whole) {
       // 200 to `bytes=0-n`: the server ignores ranges. Good enough when this stream is all there is.
-      if (this.#done.total > 0 || this.#streams.length > 1) throw new CarmineError('transfer/no-ranges');
+      if (this.#done.total > 0 || this.#streams.all.length > 1) throw new CarmineError('transfer/no-ranges');
       this.#ranges = false;
     } else if (stream.ranged) {
       this.#ranges = true;
     }
-    stream.end = verdict.end;
+    stream.natural = verdict.end;
+    stream.end = verdict.whole ? verdict.end : Math.min(stream.end, verdict.end);
     stream.state = 'open';
+    this.#govern(stream, now);
     this.#regulate(stream);
     if (verdict.digest !== undefined && source.digest === undefined) {
       this.#source = { ...source, digest: verdict.digest };
       this.#commands.push({ type: 'noteDigest', sha256: verdict.digest });
     }
-    this.#advance();
+    this.#advance(now);
   }
 
-  #received(stream: Stream, bytes: number, now: number): void {
-    if (stream.state !== 'open') return;
-    if (stream.received + bytes > stream.end) {
-      this.#abort(stream, true);
-      const error = new CarmineError('transfer/invalid-response', {
-        context: { origin: 'the server', reason: 'more data than announced' },
-      });
-      this.#failedBy(stream, error);
-      return;
-    }
-    stream.received += bytes;
-    this.#checkpoints.received(now);
-    this.#regulate(stream);
+  /** A server that never said that it knows ranges does not: the stream that brings the whole file goes on alone. */
+  #goesOnWhole(stream: Stream, head: ResponseHead): boolean {
+    if (head.status !== 200 || !stream.ranged || this.#ranges === true) return false;
+    const whole = this.#streams.live.find((other) => !other.ranged && other.state === 'open');
+    if (whole === undefined) return false;
+    this.#ranges = false;
+    for (const other of this.#streams.live) if (other !== whole) this.#abort(other, true);
+    whole.end = whole.natural;
+    return true;
   }
 
   #ended(stream: Stream, now: number): void {
     if (stream.head !== undefined) {
       this.#close(stream);
       try {
-        this.#learn(stream, stream.head);
+        this.#learn(stream, stream.head, now);
       } catch (thrown) {
-        this.#failedBy(stream, CarmineError.from(thrown));
+        this.#failedBy(stream, CarmineError.from(thrown), now);
       }
       return;
     }
     if (stream.state !== 'open' || stream.received < stream.end) {
       const error = new CarmineError('transfer/connection-lost', { context: { origin: 'the server' } });
-      this.#failed(stream, error);
+      this.#failed(stream, error, now);
       return;
     }
     this.#close(stream);
-    this.#advance();
+    this.#advance(now);
     this.#maybeCheckpoint(now);
   }
 
-  #failed(stream: Stream, error: CarmineError): void {
+  #failed(stream: Stream, error: CarmineError, now: number): void {
     if (stream.state === 'closed') return;
     this.#close(stream);
-    this.#failedBy(stream, error);
+    this.#failedBy(stream, error, now);
   }
 
   /** The stream is closed already; decides what that means for the transfer. */
-  #failedBy(stream: Stream, error: CarmineError): void {
+  #failedBy(stream: Stream, error: CarmineError, now: number): void {
     if (this.#ending !== undefined) {
       this.#drain();
       return;
     }
-    if (error.code === 'transfer/no-ranges' || error.code === 'transfer/length-changed') {
-      this.#giveUp(error);
-      return;
-    }
-    if (error.kind !== 'transient') {
-      this.#endWith(error);
-      return;
-    }
-    const interrupted = stream.received > stream.start;
-    if (interrupted && this.#ranges === false) {
-      this.#giveUp(new CarmineError('transfer/no-ranges'));
-      return;
-    }
-    if (interrupted && !this.#joinable()) {
-      // Nothing ties the next answer to this version: what we have cannot be continued (promise 1).
-      if (this.#retries >= immediateRetries) {
-        this.#giveUp(error);
+    const others = this.#streams.live.length;
+    const verdict = judgeFailure({
+      error,
+      interrupted: stream.received > stream.start,
+      ranges: this.#ranges,
+      joinable: this.#joinable(),
+      failures: stream.slot.failures++,
+      restarts: this.#restarts,
+      others,
+      progressed: this.#received > this.#receivedBefore,
+    });
+    switch (verdict.kind) {
+      case 'again':
+        this.#advance(now);
         return;
-      }
-      this.#retries++;
-      this.#restartSameSource();
-      return;
+      case 'fewer':
+        this.#governor.refused(others, now);
+        this.#advance(now);
+        return;
+      case 'later':
+        this.#receivedBefore = this.#received;
+        this.#resumeAt = now + waitTime;
+        this.#governor.refused(1, now);
+        return;
+      case 'anew':
+        this.#restarts++;
+        this.#restartSameSource();
+        return;
+      case 'useless':
+        this.#giveUp(verdict.error);
+        return;
+      case 'end':
+        this.#endWith(verdict.error);
+        return;
     }
-    if (error.code === 'transfer/connection-lost' && this.#retries < immediateRetries) {
-      this.#retries++;
-      this.#advance();
-      return;
-    }
-    const others = this.#live().length;
-    if (others === 0) {
-      this.#endWith(error);
-      return;
-    }
-    // The server may allow fewer connections: go on with those that work.
-    this.#cap = others;
-    this.#advance();
   }
 
   // --- the disk ------------------------------------------------------------------------------------------------------
 
-  #onPrepared(): void {
-    this.#preparing = false;
+  #onPrepared(now: number): void {
+    if (--this.#preparing > 0) return;
     this.#prepared = true;
     if (this.#ending !== undefined) {
       this.#drain();
       return;
     }
-    this.#advance();
+    this.#advance(now);
+    this.#maybeCheckpoint(now);
   }
 
   #written(stream: Stream, bytes: number, now: number): void {
@@ -340,19 +401,22 @@ class PlannerState implements Planner {
   }
 
   #journalled(sequence: number, now: number): void {
-    const extents = this.#checkpoints.journalled(sequence);
-    if (extents === undefined) return;
-    for (const extent of extents) this.#done.add(extent);
-    if (this.#joinable()) this.#retries = 0;
-    this.#streams = this.#streams.filter((stream) => stream.state !== 'closed' || stream.journalled < stream.received);
-    this.#checkpoints.settle(this.#streams, now);
-    for (const stream of this.#streams) this.#regulate(stream);
-    if (this.#ending === undefined) this.#advance();
+    const parts = this.#checkpoints.journalled(sequence);
+    if (parts === undefined) return;
+    for (const { stream, start, end } of parts) {
+      this.#done.add({ start, end });
+      stream.slot.failures = 0;
+    }
+    if (this.#joinable()) this.#restarts = 0;
+    this.#streams.forgetJournalled();
+    this.#checkpoints.settle(this.#streams.all, now);
+    for (const stream of this.#streams.all) this.#regulate(stream);
+    if (this.#ending === undefined) this.#advance(now);
     this.#maybeCheckpoint(now);
     if (this.#ending !== undefined) this.#drain();
   }
 
-  #onVerified(sha256: string): void {
+  #onVerified(sha256: string, now: number): void {
     if (!this.#verifying) return;
     this.#verifying = false;
     if (this.#ending !== undefined) {
@@ -360,47 +424,112 @@ class PlannerState implements Planner {
       return;
     }
     this.#verified = sha256;
-    this.#advance();
+    this.#advance(now);
   }
 
   #timeout(now: number): void {
-    if (!this.#checkpoints.timeout(now)) return;
-    for (const stream of this.#streams) {
-      if (stream.received > stream.written) this.#commands.push({ type: 'flush', stream: stream.id });
+    if (this.#checkpoints.timeout(now)) {
+      for (const stream of this.#streams.all) this.#flush(stream);
+      this.#maybeCheckpoint(now);
     }
-    this.#maybeCheckpoint(now);
+    if (this.#resumeAt !== undefined && now >= this.#resumeAt) {
+      this.#resumeAt = undefined;
+      this.#advance(now);
+    }
+    if (this.#tickAt !== undefined && now >= this.#tickAt) this.#tick(now);
   }
 
   #maybeCheckpoint(now?: number): void {
     if (!this.#prepared || this.#verifying) return;
-    const command = this.#checkpoints.begin(this.#streams, now);
+    const command = this.#checkpoints.begin(this.#streams.all, now);
     if (command !== undefined) this.#commands.push(command);
   }
 
   #regulate(stream: Stream): void {
-    this.#commands.push(...this.#checkpoints.regulate(this.#streams, stream));
+    const wasPaused = stream.paused;
+    this.#commands.push(...this.#checkpoints.regulate(this.#streams.all, stream));
+    // What it did not bring while it was held back was no silence of its own.
+    if (wasPaused && !stream.paused) stream.lastAt = this.#tickAt ?? stream.lastAt;
+  }
+
+  #flush(stream: Stream): void {
+    if (stream.received > stream.written) this.#commands.push({ type: 'flush', stream: stream.id });
   }
 
   // --- moving on -----------------------------------------------------------------------------------------------------
 
+  /** Now and then: connections that are dead, and whether more of them would pay. */
+  #tick(now: number): void {
+    this.#tickAt = now + tickTime;
+    if (this.#ending !== undefined || this.#preparing > 0 || this.#verifying) return;
+    // While the disk is behind, silence may be our own.
+    const behind = this.#streams.all.some((stream) => stream.received > stream.written);
+    if (!behind && this.#joinable() && this.#ranges !== false) {
+      for (const stream of silentStreams(this.#streams.live, now)) this.#replace(stream, now);
+    }
+    this.#governor.observe(this.#received, this.#streams.live.length, now);
+    if (this.#ending === undefined) this.#advance(now);
+  }
+
+  /** Gives up a silent connection; what it was to fetch is asked for again. */
+  #replace(stream: Stream, now: number): void {
+    if (this.#ending !== undefined || stream.state === 'closed') return;
+    this.#abort(stream, false);
+    if (++stream.slot.silences <= maximumSilences) return;
+    const error = new CarmineError('transfer/timed-out', { context: { origin: 'the server' } });
+    this.#failedBy(stream, error, now);
+  }
+
   /** Opens what may be opened; when nothing is missing any more, verifies and completes. */
-  #advance(): void {
+  #advance(now: number): void {
     const source = this.#source;
-    if (this.#ending !== undefined || this.#preparing || this.#verifying) return;
+    this.#tickAt ??= now + tickTime;
+    if (this.#ending !== undefined || this.#preparing > 0 || this.#verifying) return;
+    if (this.#resumeAt !== undefined) return;
     if (source === undefined) {
-      if (this.#live().length === 0) this.#ask(this.#headRefused ? 'learn' : 'probe', 0, 0, false);
+      // After a change HEAD is enough: what is there may still be right.
+      const probe = (this.#probe || this.#previous !== undefined) && !this.#headRefused;
+      const purpose = probe ? 'probe' : 'first';
+      if (this.#streams.live.length === 0) this.#ask(purpose, this.#streams.freeSlot(), 0, 0, false, now);
       return;
     }
-    for (;;) {
-      const live = this.#live();
-      const target = Math.min(this.#target(source), this.#cap);
-      if (live.length >= Math.max(1, target)) return;
-      const gap = this.#nextGap(source);
-      if (gap === undefined) break;
-      const whole = gap.start === 0 && gap.end === source.length;
-      this.#ask('data', gap.start, gap.end, !whole);
+    while (this.#streams.live.length < this.#target(now)) if (!this.#openOne(source, now)) break;
+    if (this.#streams.all.length === 0 && this.#done.total === source.length) this.#conclude(source);
+  }
+
+  /** Puts one more connection to work; false when there is nothing for it to do. */
+  #openOne(source: Source, now: number): boolean {
+    const slot = this.#streams.freeSlot();
+    const { live } = this.#streams;
+    const free = freeExtents(source.length, this.#done, this.#streams.all);
+    const segment = nextSegment(free, slot, live, this.#sharers(), this.#sizes(), now);
+    if (segment !== undefined) {
+      const whole = segment.start === 0 && segment.end === source.length;
+      this.#ask('data', slot, segment.start, segment.end, !whole, now);
+      return true;
     }
-    if (this.#streams.length === 0 && this.#done.total === source.length) this.#conclude(source);
+    if (live.length === 0 || !this.#joinable() || this.#ranges === false) return false;
+    const theft = chooseTheft(live, slot, this.#sizes(), now);
+    if (theft === undefined) return false;
+    const { victim } = theft;
+    victim.end = theft.start;
+    // Nothing is left to it: that happens to those that have not begun.
+    if (victim.received >= victim.end) this.#abort(victim, false);
+    this.#ask('data', slot, theft.start, theft.end, true, now);
+    return true;
+  }
+
+  /** A stream that has all of its part goes on with what follows, when that is nobody's. */
+  #extend(stream: Stream, now: number): boolean {
+    const source = this.#source;
+    if (source === undefined) return false;
+    const free = freeExtents(source.length, this.#done, this.#streams.all);
+    const next = free.find(({ start }) => start === stream.end);
+    if (next === undefined) return false;
+    const part = { start: next.start, end: Math.min(next.end, stream.natural) };
+    const segment = nextSegment([part], stream.slot, this.#streams.live, this.#sharers(), this.#sizes(), now);
+    stream.end = segment?.end ?? stream.end;
+    return segment !== undefined;
   }
 
   #conclude(source: Source): void {
@@ -419,24 +548,25 @@ class PlannerState implements Planner {
     this.#commands.push({ type: 'complete', sha256: this.#verified });
   }
 
-  #target(source: Source): number {
+  /** Connections that may be open. */
+  #target(now: number): number {
     if (!this.#joinable() || this.#ranges === false) return 1;
-    const wanted = this.#wantedConnections(source);
-    // Until the server shows that it knows ranges, one stream finds out.
-    return this.#ranges === true ? wanted : 1;
+    // Until the server shows that it knows ranges, one stream finds out beside the one that has everything.
+    const most = this.#ranges === true ? Number.POSITIVE_INFINITY : this.#streams.hasWhole ? 2 : 1;
+    return Math.min(most, this.#governor.target(now));
   }
 
-  #wantedConnections(source: Source): number {
-    return this.#connections ?? (source.length >= this.#largeFile ? 4 : 1);
+  /** Connections that what is left is shared by. */
+  #sharers(): number {
+    if (!this.#joinable() || this.#ranges === false) return 1;
+    if (this.#connections !== undefined || this.#governed) return this.#governor.wanted;
+    return sharersUntilKnown;
   }
 
-  /** The next piece to fetch: neither done nor claimed by a stream. */
-  #nextGap(source: Source): Extent | undefined {
-    const several = this.#joinable() && this.#ranges !== false;
-    const connections = several ? this.#wantedConnections(source) : 1;
+  #sizes(): SegmentSizes {
     // A digest follows what is there from the beginning; large pieces would leave most of it for the end.
     const largest = this.wantsDigest ? digestedPiece : largestPiece;
-    return nextPiece(source.length, this.#done, this.#streams, connections, this.#pieceBytes, largest);
+    return { smallest: this.#pieceBytes, largest: Math.max(largest, this.#pieceBytes) };
   }
 
   /** Whether bytes of different answers may stand in one file. */
@@ -446,30 +576,13 @@ class PlannerState implements Planner {
     return validatorOf(source) !== undefined || source.digest !== undefined || this.#expectedSha256 !== undefined;
   }
 
-  #ask(purpose: Stream['purpose'], start: number, end: number, ranged: boolean): void {
-    const taken = new Set(this.#live().map((stream) => stream.slot));
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    const id = this.#nextStream++;
-    this.#streams.push({
-      id,
-      slot,
-      purpose,
-      ranged,
-      start,
-      end,
-      state: 'asked',
-      head: undefined,
-      paused: false,
-      received: start,
-      written: start,
-      journalled: start,
-    });
+  #ask(purpose: Stream['purpose'], slot: Slot, start: number, end: number, ranged: boolean, now: number): void {
+    const stream = this.#streams.add({ purpose, slot, start, end, ranged, now });
     const source = purpose === 'data' ? this.#source : undefined;
     this.#commands.push({
       type: 'request',
-      stream: id,
-      slot,
+      stream: stream.id,
+      slot: slot.number,
       request: {
         method: purpose === 'probe' ? 'HEAD' : 'GET',
         range: ranged ? { start, end } : undefined,
@@ -481,7 +594,7 @@ class PlannerState implements Planner {
   /** Voids what the journal holds; `source` is what it will hold from now on, undefined when that is not known. */
   #prepare(source: Source | undefined): void {
     this.#prepared = false;
-    this.#preparing = true;
+    this.#preparing++;
     this.#done = new ExtentSet();
     this.#verified = undefined;
     this.#checkpoints.forget();
@@ -489,9 +602,8 @@ class PlannerState implements Planner {
   }
 
   /** The server has another version: ask what it has now. Bounded, or a busy file would keep us for ever. */
-  #restart(): void {
-    for (const stream of this.#streams) if (stream.state !== 'closed') this.#abort(stream, true);
-    this.#discardStreams();
+  #restart(now: number): void {
+    this.#abandon();
     this.#changes++;
     if (this.#changes > maximumChanges) {
       this.#endWith(new CarmineError('transfer/source-keeps-changing', { context: { count: this.#changes } }));
@@ -500,25 +612,26 @@ class PlannerState implements Planner {
     this.#previous = this.#source;
     this.#source = undefined;
     this.#ranges = undefined;
-    this.#advance();
+    this.#governed = false;
+    this.#advance(now);
   }
 
   #restartSameSource(): void {
-    for (const stream of this.#live()) this.#abort(stream, true);
-    this.#discardStreams();
+    this.#abandon();
     this.#prepare(this.#source);
   }
 
   /** Ends with an error after which nothing on the disk is of use: Resume begins at 0. */
   #giveUp(error: CarmineError): void {
-    for (const stream of this.#live()) this.#abort(stream, true);
-    this.#discardStreams();
+    this.#abandon();
     this.#ending = { kind: 'failed', error };
     this.#prepare(undefined);
   }
 
-  #discardStreams(): void {
-    this.#streams = [];
+  /** Forgets what is being received and what of it is not journalled. */
+  #abandon(): void {
+    for (const stream of this.#streams.live) this.#abort(stream, true);
+    this.#streams.clear();
     this.#checkpoints.forget();
   }
 
@@ -531,11 +644,11 @@ class PlannerState implements Planner {
   #drain(): void {
     const ending = this.#ending;
     if (ending === undefined || this.#over) return;
-    for (const stream of this.#live()) this.#abort(stream, false);
+    for (const stream of this.#streams.live) this.#abort(stream, false);
     this.#verifying = false;
-    if (this.#preparing) return;
+    if (this.#preparing > 0) return;
     this.#maybeCheckpoint();
-    if (!this.#checkpoints.underWay && this.#streams.length === 0) this.#finish(ending);
+    if (!this.#checkpoints.underWay && this.#streams.all.length === 0) this.#finish(ending);
   }
 
   #finish(ending: Ending): void {
@@ -544,37 +657,33 @@ class PlannerState implements Planner {
     this.#commands.push(ending.kind === 'stopped' ? { type: 'stopped' } : { type: 'fail', error: ending.error });
   }
 
-  // --- streams -------------------------------------------------------------------------------------------------------
-
   #withStream(id: number, use: (stream: Stream) => void): void {
     // Events of a stream that was given up meanwhile are late, not wrong.
-    const stream = this.#streams.find((candidate) => candidate.id === id);
+    const stream = this.#streams.find(id);
     if (stream !== undefined) use(stream);
-  }
-
-  #live(): Stream[] {
-    return this.#streams.filter((stream) => stream.state !== 'closed');
   }
 
   #abort(stream: Stream, discard: boolean): void {
     if (stream.state === 'closed') return;
-    stream.state = 'closed';
     this.#commands.push({ type: 'abort', stream: stream.id, discard });
-    if (discard || stream.received === stream.journalled)
-      this.#streams = this.#streams.filter((other) => other !== stream);
-    else if (stream.received > stream.written) this.#commands.push({ type: 'flush', stream: stream.id });
+    this.#streams.close(stream, discard);
+    if (!discard) this.#flush(stream);
   }
 
   #close(stream: Stream): void {
-    stream.state = 'closed';
-    if (stream.received === stream.journalled) this.#streams = this.#streams.filter((other) => other !== stream);
-    else if (stream.received > stream.written) this.#commands.push({ type: 'flush', stream: stream.id });
+    this.#streams.close(stream, false);
+    this.#flush(stream);
   }
 }
 
-/** UNSPECIFIED: how often a dropped connection is retried at once; 3 were seen in the field (spec/bits.md 4.4). */
-const immediateRetries = 3;
 const maximumChanges = 5;
+/** Until we know how far away the server is. */
+const sharersUntilKnown = 4;
 /** Bytes of a piece, at most. */
 const largestPiece = 256 * 1024 * 1024;
 const digestedPiece = 16 * 1024 * 1024;
+/** Milliseconds. */
+const tickTime = 500;
+const waitTime = 1_000;
+/** Times that a connection is given up for silence before that is an error: two minutes, in the middle of a body. */
+const maximumSilences = 5;

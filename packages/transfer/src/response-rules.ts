@@ -27,6 +27,7 @@ export type Verdict =
 
 /** Reads what a successful answer to HEAD, or to a first GET without Range, says of the file. Throws where BITS fails. */
 export function readSource(head: ResponseHead): Source {
+  if (head.status === 206) throw invalidResponse(head, '206 without a Range asked for');
   if (head.status !== 200) throw statusError(head.status);
   refuseContentEncoding(head.headers);
   const length = contentLength(head);

@@ -20,6 +20,7 @@ export class SegmentWriter {
   #flush: 'no' | 'blocks' | 'all' = 'no';
   #writing: Write[] = [];
   #failed = false;
+  #held = false;
 
   constructor(file: DiskFile, position: number, options: SegmentWriterOptions) {
     this.#file = file;
@@ -41,6 +42,16 @@ export class SegmentWriter {
     this.#pump();
   }
 
+  /** Begins no write until `release`. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#pump();
+  }
+
   /** Forgets what is not being written yet. */
   discard(): void {
     for (const { release } of this.#chunks) release();
@@ -59,7 +70,7 @@ export class SegmentWriter {
   }
 
   #pump(): void {
-    while (this.#size > 0 && this.#writing.length < maximumAtOnce) {
+    while (this.#size > 0 && !this.#held && this.#writing.length < maximumAtOnce) {
       if (this.#size < this.#options.gather && this.#flush === 'no') return;
       const chunks = this.#take();
       const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);

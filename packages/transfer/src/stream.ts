@@ -1,14 +1,18 @@
 import type { ResponseHead } from './headers.ts';
+import type { RateMeter } from './rate-meter.ts';
 
 /** One request of the planner and how far its bytes are: `received ≥ written ≥ journalled`, as offsets in the file. */
 export interface Stream {
   readonly id: number;
-  readonly slot: number;
-  readonly purpose: 'probe' | 'learn' | 'data';
+  readonly slot: Slot;
+  /** `first` asks for the whole file and learns from the answer what that is. */
+  readonly purpose: 'probe' | 'first' | 'data';
   readonly ranged: boolean;
   readonly start: number;
-  /** Exclusive; moves when the server sends another amount than was asked for. */
+  /** Exclusive, the part of the file that is this stream's; moves when another one takes over the far part of it. */
   end: number;
+  /** Where the answer ends. */
+  natural: number;
   /** Asked for and not answered, receiving, or nothing more to come. */
   state: 'asked' | 'open' | 'closed';
   /** A probe's answer, until the probe has ended. */
@@ -17,4 +21,19 @@ export interface Stream {
   received: number;
   written: number;
   journalled: number;
+  readonly askedAt: number;
+  /** When it was last heard of, or let go on. */
+  lastAt: number;
+}
+
+/** One connection that may be open, and what is known of it. */
+export interface Slot {
+  readonly number: number;
+  readonly meter: RateMeter;
+  /** Failures since it last brought something. */
+  failures: number;
+  /** How often it was given up for silence since it last brought something. */
+  silences: number;
+  /** Milliseconds from asking to the answer, of its last request. */
+  latency: number | undefined;
 }

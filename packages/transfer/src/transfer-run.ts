@@ -79,6 +79,8 @@ class Runner {
   #cancelTimer: (() => void) | undefined;
   #timerAt: number | undefined;
   #draining = false;
+  /** Nothing may be written until the journal is ready for it: headers that are being written. */
+  #held = 0;
   #ended = false;
   #resolve: (result: TransferResult) => void = () => undefined;
   #reject: (error: CarmineError) => void = () => undefined;
@@ -101,6 +103,11 @@ class Runner {
 
   tell(event: PlannerEvent): void {
     this.planner.handle(event, this.#platform.clock.now());
+    this.#follow();
+  }
+
+  /** Does what the planner wants done. */
+  #follow(): void {
     // A command may cause an event at once; the loop that is under way takes care of what follows from it.
     if (this.#draining) return;
     this.#draining = true;
@@ -134,6 +141,12 @@ class Runner {
         this.#streams.get(command.stream)?.writer.flush(command.blocks === true);
         return;
       case 'prepare':
+        // What arrives meanwhile is of the new version, and the journal may still speak of the old one.
+        this.#held++;
+        for (const writer of this.#writers) {
+          writer.discard();
+          writer.hold();
+        }
         this.#enqueue(() => this.#prepare(command.source));
         return;
       case 'checkpoint':
@@ -182,14 +195,15 @@ class Runner {
       },
       onError: (thrown) => this.#broken(thrown),
     });
+    if (this.#held > 0) writer.hold();
     this.#writers.add(writer);
     const exchange = receiver.request(request, {
       onHead: (head) => this.tell({ type: 'responded', stream, head }),
       onData: (chunk, release) => {
-        this.tell({ type: 'received', stream, bytes: chunk.length });
-        // The planner may have given the stream up over this very chunk.
-        if (this.#isOpen(stream)) writer.push(chunk, release);
+        const taken = this.#ended ? 0 : this.planner.receive(stream, chunk.length, this.#platform.clock.now());
+        if (taken > 0) writer.push(taken === chunk.length ? chunk : chunk.subarray(0, taken), release);
         else release?.();
+        this.#follow();
       },
       onEnd: () => {
         ended = true;
@@ -212,10 +226,6 @@ class Runner {
     for (const writer of this.#writers) if (writer.empty && !live.has(writer)) this.#writers.delete(writer);
   }
 
-  #isOpen(stream: number): boolean {
-    return this.#streams.has(stream) && !this.#ended;
-  }
-
   async #prepare(source: Source | undefined): Promise<void> {
     await this.#restartDigest();
     // Writes of the old version must not land after those of the new one.
@@ -227,7 +237,9 @@ class Runner {
       await this.#run.journal.begin(this.#run.url, source);
       await this.#run.file.truncate(source.length);
     }
+    this.#held--;
     this.tell({ type: 'prepared' });
+    if (this.#held === 0) for (const writer of this.#writers) writer.release();
   }
 
   async #verify(): Promise<void> {

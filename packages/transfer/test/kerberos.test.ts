@@ -76,6 +76,7 @@ describe('a job with Kerberos', () => {
     download(origin.url.replace('127.0.0.1', 'localhost'), path, {
       roots: [folder],
       trust: [authority],
+      probe: true,
       authenticator: credentialAuthenticators(list, tickets),
       ...options,
     });
@@ -91,7 +92,7 @@ describe('a job with Kerberos', () => {
     await fetchFrom(origin, [credentials], { connections: 2, pieceBytes: 50_000 });
     expect(readFileSync(path).equals(content)).toBe(true);
     expect([...new Set(admitted)]).toEqual([who]);
-    expect(origin.connections).toBe(2);
+    expect([2, 3]).toContain(origin.connections);
     expect(kdc.asked.filter((line) => line.startsWith('tgs'))).toEqual(['tgs HTTP/localhost']);
   });
 

@@ -49,7 +49,7 @@ describe.each([
   ['undici', false],
 ])('over %s', (_name, fast) => {
   const fetchFrom = (origin: HttpOrigin, options: DownloadOptions = {}) =>
-    download(origin.url, path, { roots: [folder], trust: [authority], fast, ...options });
+    download(origin.url, path, { roots: [folder], trust: [authority], fast, probe: true, ...options });
   describe('authentication', () => {
     it.each<[CredentialScheme, HttpScheme, boolean]>([
       ['ntlm', 'ntlm', false],
@@ -64,7 +64,8 @@ describe.each([
       await fetchFrom(origin, { authenticator, connections: 2, pieceBytes: 50_000 });
       expect(readFileSync(path).equals(content)).toBe(true);
       expect(new Set(admitted).size).toBe(1);
-      expect(origin.connections).toBe(2);
+      // One more where a stream lost its far part to another.
+      expect([2, 3]).toContain(origin.connections);
       // The exchange happens once per connection, not once per request.
       const challenged = origin.seen.length - admitted.length;
       expect(challenged).toBe(scheme === 'basic' ? 0 : 4);

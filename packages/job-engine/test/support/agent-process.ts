@@ -12,6 +12,7 @@ const store = openSqliteJobStore({ stateDirectory: `${folder}/state` });
 const transfers = createNodeTransfers({
   roots: [`${folder}/inbox`],
   checkpointBytes: Number(checkpointBytes),
+  connections: 1,
   checkpointTime: 50,
 });
 const engine = createJobEngine({ store, transfers, ...system });

@@ -1,0 +1,102 @@
+/** How many connections a transfer has: several at once for a large file, more while that pays, fewer when the server wants that. */
+export interface GovernorOptions {
+  /** Exactly so many, where the server lets us; undefined: as many as pay. */
+  readonly fixed: number | undefined;
+  /** Bytes from which on a file is large on a quick network. */
+  readonly largeFile: number;
+}
+
+export class ConnectionGovernor {
+  readonly #fixed: number | undefined;
+  readonly #largeFile: number;
+  #target = 1;
+  /** More than that the server refused, until `#capUntil`. */
+  #cap = Number.POSITIVE_INFINITY;
+  #capUntil = 0;
+  /** The attempt to do better with more of them. */
+  #trial: { readonly before: number; readonly rate: number } | undefined;
+  #sample: { from: number; bytes: number } | undefined;
+  #nextSample = 0;
+
+  constructor({ fixed, largeFile }: GovernorOptions) {
+    this.#fixed = fixed;
+    this.#largeFile = largeFile;
+    if (fixed !== undefined) this.#target = fixed;
+  }
+
+  /** The server answered after `latency` milliseconds; `left` bytes are to be fetched. */
+  begin(latency: number, left: number, now: number): void {
+    this.#nextSample = now + settling;
+    if (this.#fixed !== undefined) return;
+    const quick = latency < farAway;
+    if (quick) this.#target = left >= this.#largeFile ? quickConnections : 1;
+    else this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
+  }
+
+  /** Connections that may be open now. */
+  target(now: number): number {
+    if (now >= this.#capUntil) this.#cap = Number.POSITIVE_INFINITY;
+    return Math.max(1, Math.min(this.#target, this.#cap));
+  }
+
+  /** What a file is shared by. */
+  get wanted(): number {
+    return this.#target;
+  }
+
+  /** The server did not want one more than these; for `milliseconds` we do not ask again. */
+  refused(live: number, now: number, milliseconds = patience): void {
+    this.#cap = Math.max(1, live);
+    this.#capUntil = Math.max(this.#capUntil, now + milliseconds);
+    this.#trial = undefined;
+    this.#target = this.#fixed ?? Math.max(1, Math.min(this.#target, live));
+    this.#nextSample = now + milliseconds;
+    this.#sample = undefined;
+  }
+
+  /** Called now and then while `live` connections receive; `received` counts all bytes so far. True: open more. */
+  observe(received: number, live: number, now: number): boolean {
+    if (this.#fixed !== undefined || now < this.#nextSample || live < this.#target) return false;
+    if (this.#sample === undefined) {
+      this.#sample = { from: now, bytes: received };
+      this.#nextSample = now + measuring;
+      return false;
+    }
+    const rate = ((received - this.#sample.bytes) * 1_000) / Math.max(1, now - this.#sample.from);
+    this.#sample = undefined;
+    const trial = this.#trial;
+    this.#trial = undefined;
+    if (trial !== undefined) {
+      const promised = trial.rate * (1 + (this.#target / trial.before - 1) * worthwhile);
+      if (rate < promised) {
+        // It did not pay: those that are too many end with what they have.
+        this.#target = trial.before;
+        this.#nextSample = now + patience;
+        return false;
+      }
+    }
+    const more = Math.min(maximumConnections, Math.ceil(this.#target * growth));
+    this.#nextSample = now + (more > this.#target ? settling : patience);
+    if (more <= this.#target) return false;
+    this.#trial = { before: this.#target, rate };
+    this.#target = more;
+    return true;
+  }
+}
+
+/** Milliseconds to an answer, above which a connection takes long to get going. */
+const farAway = 20;
+/** On a quick network one is nearly enough; far away the first one would be alone for too long. */
+const quickConnections = 4;
+const farConnections = 16;
+/** UNSPECIFIED. Other programs stop at 16; with packets lost each one more brings its full share. */
+const maximumConnections = 32;
+/** Bytes for each connection to a far server, at least. */
+const farShare = 1024 * 1024;
+const growth = 1.5;
+/** Part of the proportional gain that makes more connections worth having. */
+const worthwhile = 0.5;
+/** Milliseconds: until new connections have reached their speed, for a measurement, and after a change that did not pay. */
+const settling = 1_000;
+const measuring = 1_000;
+const patience = 15_000;

@@ -1,0 +1,117 @@
+import { type Extent, ExtentSet } from './extents.ts';
+import type { Slot, Stream } from './stream.ts';
+
+/** Sizes of what a connection is given; bytes. */
+export interface SegmentSizes {
+  /** The smallest worth a request of its own. */
+  readonly smallest: number;
+  readonly largest: number;
+}
+
+/** The far part of what another stream was to fetch, and where that one is to end now. */
+export interface Theft {
+  readonly victim: Stream;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What of the file is neither done nor anybody's, in order. */
+export function freeExtents(length: number, done: ExtentSet, streams: readonly Stream[]): Extent[] {
+  const claimed = new ExtentSet(done.extents);
+  for (const stream of streams) {
+    claimed.add({ start: stream.journalled, end: stream.state === 'closed' ? stream.received : stream.end });
+  }
+  return claimed.gaps(length);
+}
+
+/**
+ * The part of the free extents that `slot` is to ask for. With one connection it is the whole first one. With several it shrinks
+ * with what is left, which evens out their speeds: large parts first, so that little time goes by between answer and question.
+ */
+export function nextSegment(
+  free: readonly Extent[],
+  slot: Slot,
+  streams: readonly Stream[],
+  connections: number,
+  sizes: SegmentSizes,
+  now: number,
+): Extent | undefined {
+  const gap = free[0];
+  if (gap === undefined || connections === 1) return gap;
+  const left = free.reduce((sum, { start, end }) => sum + end - start, 0);
+  const rate = slot.meter.rate(now);
+  const usual = usualRate(streams, now);
+  // A slow connection gets less, so that the others need not take it away again.
+  const skill = rate === undefined || usual === undefined ? 1 : Math.min(2, Math.max(1 / 16, rate / usual));
+  const share = (left / (connections * sharesAhead)) * skill;
+  // Not so little that waiting for the next answer is a large part of it.
+  const worthIt = ((rate ?? 0) / 1_000) * (slot.latency ?? 0) * answersAhead;
+  const wanted = Math.min(sizes.largest, Math.max(share, worthIt, sizes.smallest));
+  // Whole multiples: neighbours meet where file systems like it.
+  const size = Math.ceil(wanted / sizes.smallest) * sizes.smallest;
+  // No crumbs: what would be left of a gap goes with its last piece.
+  return gap.end - gap.start <= size * 1.5 ? gap : { start: gap.start, end: gap.start + size };
+}
+
+/**
+ * Work stealing: what an idle connection takes of the stream that would end last. The far half where both are equally fast, more
+ * where the idle one is faster, so that both end together; undefined where nothing would be won.
+ */
+export function chooseTheft(
+  streams: readonly Stream[],
+  slot: Slot,
+  sizes: SegmentSizes,
+  now: number,
+): Theft | undefined {
+  const usual = usualRate(streams, now);
+  const mine = slot.meter.rate(now) ?? usual;
+  const latency = slot.latency ?? usualLatency(streams) ?? 0;
+  let best: (Theft & { readonly left: number }) | undefined;
+  for (const victim of streams) {
+    if (victim.state === 'closed' || victim.purpose === 'probe' || victim.slot === slot) continue;
+    const rest = victim.end - victim.received;
+    const theirs = victim.state === 'open' ? (victim.slot.meter.rate(now) ?? usual) : usual;
+    const left = theirs === undefined ? rest : (rest * 1_000) / Math.max(theirs, 1);
+    if (best !== undefined && left <= best.left) continue;
+    // Who has not begun yet may be as fast as anybody; and only the silent are robbed of everything, or it would not end.
+    const fair = victim.state === 'open' ? portion(rest, mine, theirs, latency) : rest / 2;
+    const silent = victim.state === 'open' && !victim.paused && now - victim.lastAt >= silence;
+    const taken = Math.floor(silent && fair >= rest / 2 ? rest : Math.min(fair, rest - 1));
+    // In the first moments nobody knows how fast anybody is; then only much is worth it.
+    const least = theirs === undefined ? sizes.smallest * 2 : Math.floor(sizes.smallest / 4);
+    if (taken < Math.max(1, least)) continue;
+    // Asking costs an answer's time and, in the end, the victim's connection.
+    if (theirs !== undefined && left < 2 * latency + leastLeft) continue;
+    best = { victim, start: victim.end - taken, end: victim.end, left };
+  }
+  return best;
+}
+
+/** Of `rest` bytes, how many the idle connection takes so that both end at the same time. */
+function portion(rest: number, mine: number | undefined, theirs: number | undefined, latency: number): number {
+  if (mine === undefined || theirs === undefined) return rest / 2;
+  const meanwhile = (theirs * latency) / 1_000;
+  return ((rest - meanwhile) * mine) / Math.max(1, mine + theirs);
+}
+
+/** Bytes per second of one connection, the mean of those that receive. */
+function usualRate(streams: readonly Stream[], now: number): number | undefined {
+  const rates = streams
+    .filter((stream) => stream.state === 'open')
+    .map((stream) => stream.slot.meter.rate(now))
+    .filter((rate) => rate !== undefined);
+  return rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+}
+
+function usualLatency(streams: readonly Stream[]): number | undefined {
+  return streams.find((stream) => stream.slot.latency !== undefined)?.slot.latency;
+}
+
+/** Parts of equal size that each connection would still get. */
+const sharesAhead = 2;
+/** A part takes at least this many times as long as waiting for its answer. */
+const answersAhead = 10;
+/** Milliseconds without a word, after which another connection may have all that a stream was to fetch. */
+const silence = 1_000;
+/** Milliseconds that a stream must still need before anybody takes some of it. */
+const leastLeft = 100;
