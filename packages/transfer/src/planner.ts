@@ -235,11 +235,16 @@ class PlannerState implements Planner {
       this.#advance(now);
       return;
     }
+    if (stream.purpose === 'first' && (head.status === 412 || head.status === 416)) {
+      // Nobody asked for a part, and on no condition: something between us and the server is confused.
+      this.#restart(now);
+      return;
+    }
     const source = readSource(head);
     if (stream.purpose === 'probe' && source.length === 0) {
       // Servers that do not know HEAD say 0 too: only a GET tells whether the file is empty.
       this.#headRefused = true;
-      this.#advance();
+      this.#advance(now);
       return;
     }
     this.#ranges = acceptsRanges(head.headers);

@@ -30,6 +30,7 @@ export function readSource(head: ResponseHead): Source {
   if (head.status === 206) throw invalidResponse(head, '206 without a Range asked for');
   if (head.status !== 200) throw statusError(head.status);
   refuseContentEncoding(head.headers);
+  refuseParts(head);
   const length = contentLength(head);
   if (length === undefined) throw new CarmineError('transfer/missing-length');
   return { length, ...describedBy(head.headers) };
@@ -56,6 +57,7 @@ export function judgeResponse(asked: Asked, source: Source, head: ResponseHead):
 
 function judgeWhole(asked: Asked, source: Source, head: ResponseHead): Verdict {
   refuseContentEncoding(head.headers);
+  refuseParts(head);
   const length = contentLength(head);
   if (differs(source, head)) return { kind: 'changed' };
   if (length === undefined) throw new CarmineError('transfer/missing-length');
@@ -74,8 +76,7 @@ function judgePartial(asked: Asked, source: Source, head: ResponseHead): Verdict
   refuseContentEncoding(head.headers);
   if (!asked.ranged) throw invalidResponse(head, '206 without a Range asked for');
   if (differs(source, head)) return { kind: 'changed' };
-  // RFC 9110 15.3.7.2: such content has its own heads within, whatever Content-Range beside it says.
-  if (/^multipart\//i.test(head.headers['content-type'] ?? '')) throw invalidResponse(head, 'several parts');
+  refuseParts(head, 'multipart/');
   const range = parseContentRange(head.headers['content-range']);
   if (range === undefined) throw invalidResponse(head, 'no usable Content-Range');
   if (range.total !== undefined && range.total !== source.length) {
@@ -90,6 +91,12 @@ function judgePartial(asked: Asked, source: Source, head: ResponseHead): Verdict
   const described = { length: source.length, ...describedBy(head.headers) };
   requireValidator(source, described, head);
   return { kind: 'accept', end: range.end, whole: false, digest: described.digest };
+}
+
+/** RFC 9110 15.3.7.2: such content has its own heads within, whatever Content-Range or the status beside it says. */
+function refuseParts(head: ResponseHead, type = 'multipart/byteranges'): void {
+  if (head.headers['content-type']?.toLowerCase().startsWith(type) === true)
+    throw invalidResponse(head, 'several parts');
 }
 
 /** True when a validator or digest that both sides have is not the same. */

@@ -112,12 +112,18 @@ describe.each([
       expect(origin.asked).toEqual(['HEAD', 'GET']);
     });
 
+    it('gives the file with one GET and nothing before', async () => {
+      await fetchFile({ probe: false });
+      expect(same()).toBe(true);
+      expect(origin.asked).toEqual(['GET']);
+    });
+
     it('is enough with a HEAD that knows no length and says 0', async () => {
       origin.behaviour = (_request, response, { method }) =>
         method === 'HEAD' && Boolean(response.writeHead(200, { etag: '"1"', 'content-length': 0 }).end());
       await fetchFile();
       expect(same()).toBe(true);
-      expect(origin.asked).toEqual(['HEAD', 'GET', 'GET']);
+      expect(origin.asked).toEqual(['HEAD', 'GET']);
     });
 
     it('is enough without ranges, in one stream', async () => {

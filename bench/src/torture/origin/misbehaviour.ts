@@ -84,6 +84,8 @@ export interface Misbehaviour {
   readonly credentials?: readonly JobCredentials[];
   /** The caller knows the SHA-256 of version a. */
   readonly digestKnown?: true;
+  /** Without HEAD nothing tells that it is not the file. */
+  readonly plausible?: true;
   /** In the URL, before the host. */
   readonly userInfo?: string;
   /** With job and download alike, no Authorization field may be seen. */

@@ -21,8 +21,11 @@ import { lost, type Misbehaviour, type Outcome, or, type Scene, type Way } from 
 import { fine, type Version } from './reply.ts';
 import { type Script, Stage } from './stage.ts';
 
-/** Who fetches: `download` the fast way or over undici, or a job. */
-export type Fetcher = 'fast' | 'undici' | 'job';
+/**
+ * Who fetches: `download` the fast way or over undici, or a job, which ask with HEAD before, so that each script comes to what it
+ * is about; `get` does not: then a script may come to something else, but never to a wrong file.
+ */
+export type Fetcher = 'fast' | 'undici' | 'job' | 'get';
 
 /** What came of one transfer: a file, or an error. */
 export type Came =
@@ -93,7 +96,8 @@ export async function runOne(
     const url = `${stage.origin.replace('//', `//${misbehaviour.userInfo ?? ''}`)}/file`;
     const { a, b } = scene();
     const came = await within(20_000, fetchFile(world, misbehaviour, way, fetcher, url, join(folder, 'file'), a, b));
-    const faults = judge(came, outcomeFor(misbehaviour, way, fetcher));
+    const faults =
+      fetcher === 'get' ? notWrong(came, misbehaviour) : judge(came, outcomeFor(misbehaviour, way, fetcher));
     const left = (await readdir(folder)).filter((name) => name !== 'file' || !('file' in came));
     if (left.length > 0) faults.push(`left behind: ${left.join(', ')}`);
     if (elsewhere.requests.some(({ headers }) => 'authorization' in headers)) faults.push('credentials went elsewhere');
@@ -157,6 +161,7 @@ async function fetchFile(
   const options: DownloadOptions = {
     roots: [world.folder],
     trust: [world.trust],
+    probe: fetcher !== 'get',
     timeouts: { connect: 5_000, headers: 1_500, body: 1_500 },
     expectedSha256: digestKnown === true ? createHash('sha256').update(a.content).digest('hex') : undefined,
     ...(way === 'whole' ? { connections: 1 } : { connections: 3, pieceBytes: piece }),
@@ -244,6 +249,10 @@ function judge(came: Came, outcome: Outcome): string[] {
           ({ code, hresult, state }) => code === came.code && hresult === came.hresult && state === came.state,
         );
   return allowed ? [] : [`came to ${describeCame(came)}, expected ${describeOutcome(outcome)}`];
+}
+
+function notWrong(came: Came, { plausible }: Misbehaviour): string[] {
+  return 'file' in came && came.file === 'neither' && plausible !== true ? ['came to A WRONG FILE'] : [];
 }
 
 export function describeCame(came: Came): string {
