@@ -25,7 +25,8 @@ export function chainLine(
   record: object,
   hash: HashText,
 ): { readonly line: string; readonly head: ChainHead } {
-  const line = JSON.stringify({ n: head.count + 1, previous: head.hash, ...record });
+  const rest = JSON.stringify(record);
+  const line = `{"n":${head.count + 1},"previous":"${head.hash}"${rest === '{}' ? '}' : `,${rest.slice(1)}`}`;
   return { line, head: { count: head.count + 1, hash: hash(line) } };
 }
 

@@ -34,7 +34,7 @@ export function memoryLine(connection: WsmanConnection): Line {
       const reply =
         decision.kind === 'reply'
           ? decision.reply
-          : await decision.finish(body ?? new Uint8Array(0), new AbortController().signal);
+          : await decision.finish(body ?? new Uint8Array(0), new AbortController());
       open = !reply.close;
       return { status: reply.status, wwwAuthenticate: reply.wwwAuthenticate, body: reply.body };
     },

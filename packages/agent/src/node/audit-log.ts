@@ -13,8 +13,9 @@ export interface AuditLog {
 }
 
 /**
- * Appends to `state_dir/audit.ndjson`, mode 0600: one record a line, each in one write, each naming the hash of the line
- * before it. It is on the disk at the latest when the log is closed; a crash of the process loses nothing.
+ * Appends to `state_dir/audit.ndjson`, mode 0600: one record a line, each naming the hash of the line before it. It is on the
+ * disk at the latest when the log is closed. A crash of the process loses nothing of who logged on, was refused or changed
+ * something: that is written at once. What was only read is written before the event loop turns: there may be thousands a second.
  */
 export async function openAuditLog(stateDir: string): Promise<AuditLog> {
   const path = auditPath(stateDir);
@@ -22,18 +23,32 @@ export async function openAuditLog(stateDir: string): Promise<AuditLog> {
   let head = await headOf(path);
   // A line that a crash cut off becomes a line of its own.
   if (head.torn) writeSync(file, '\n');
+  let waiting = '';
+  const flush = () => {
+    if (waiting === '') return;
+    const lines = waiting;
+    waiting = '';
+    writeSync(file, lines);
+  };
   return {
     write(event) {
       const next = chainLine(head, auditRecord(event, new Date().toISOString()), sha256);
-      writeSync(file, `${next.line}\n`);
       head = { ...next.head, torn: false };
+      if (waiting === '') setImmediate(flush);
+      waiting += `${next.line}\n`;
+      if (event.outcome !== 'allowed' || !readingActions.has(event.action) || waiting.length > mostWaiting) flush();
     },
     close() {
+      flush();
       fsyncSync(file);
       closeSync(file);
     },
   };
 }
+
+const readingActions: ReadonlySet<string> = new Set(['GetInstance', 'EnumerateInstances', 'ExecuteQuery']);
+/** Characters. */
+const mostWaiting = 65_536;
 
 /** Checks the chain of an agent's audit file; an agent that runs may go on writing meanwhile. */
 export function verifyAuditLog(stateDir: string): Promise<ChainReport> {

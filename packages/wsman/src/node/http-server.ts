@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { tlsServerEndPoint } from '@carmine/auth';
 import { verifiedClientCertificate } from '@carmine/auth/node';
 import { CarmineError } from '@carmine/errors';
+import { defaultHeadLimits, type RequestHead, type ResponseFields } from '@carmine/http1';
+import { createHttp1Server, type Exchange } from '@carmine/http1/node';
 import {
   createWsmanConnection,
   type HttpHead,
@@ -13,7 +14,6 @@ import {
   type WsmanConnection,
 } from '../server/connection.ts';
 import type { WsmanServer } from '../server/server.ts';
-import { readBody } from './read-body.ts';
 
 /** What an acceptor for a new connection is made from. */
 export interface ConnectionInfo {
@@ -30,8 +30,6 @@ export interface WsmanHttpLimits {
   /** [MS-WSMV] 2.2.4.36 MaxConnections. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
-  /** Requests that may wait on one connection behind the one being served. */
-  readonly maxPipelined: number;
   readonly maxHeaderSize: number;
   /** Time for a request's head, and for all of it. */
   readonly headersTimeout: number;
@@ -47,7 +45,6 @@ export interface WsmanHttpLimits {
 export const defaultWsmanHttpLimits: WsmanHttpLimits = {
   maxConnections: 300,
   maxConnectionsPerAddress: 200,
-  maxPipelined: 16,
   maxHeaderSize: 65_536,
   headersTimeout: 15_000,
   requestTimeout: 60_000,
@@ -92,186 +89,95 @@ export function createWsmanHttpServer(options: WsmanHttpServerOptions): WsmanHtt
   const secureTransport = options.tls !== undefined;
   const channelBinding =
     options.tls === undefined ? undefined : tlsServerEndPoint(new X509Certificate(options.tls.cert).raw);
-  const states = new WeakMap<Socket, SocketState>();
-  const perAddress = new Map<string, number>();
-  let closing = false;
+  // Authentication belongs to the connection.
+  const states = new WeakMap<Socket, WsmanConnection>();
+  const { maxConnections, maxConnectionsPerAddress, headersTimeout, requestTimeout, keepAliveTimeout, idleTimeout } =
+    limits;
 
-  const server = createHttpServer(options, limits, (request, response) => {
-    let state: SocketState;
-    try {
-      state = stateOf(request.socket);
-    } catch (error) {
-      fail(request.socket, error);
-      return;
-    }
-    if (++state.waiting > limits.maxPipelined) {
-      request.socket.destroy();
-      return;
-    }
-    // Seals have an order, so requests of one connection are served one after the other.
-    state.tail = state.tail
-      .then(() => serve(state.connection, request, response))
-      .catch((error: unknown) => fail(request.socket, error))
-      .finally(() => {
-        state.waiting -= 1;
+  const server = createHttp1Server({
+    tls: options.tls && tlsOptions(options.tls),
+    limits: {
+      head: { ...defaultHeadLimits, head: limits.maxHeaderSize },
+      maxConnections,
+      maxConnectionsPerAddress,
+      headersTimeout,
+      requestTimeout,
+      keepAliveTimeout,
+      idleTimeout,
+    },
+    onError: (error) => options.onError?.(error),
+    handle: (exchange) => {
+      serve(connectionOf(exchange.socket), exchange).catch((error: unknown) => {
+        // Our own bug: the peer sees a connection that ends, nothing else.
+        options.onError?.(error);
+        exchange.destroy();
       });
+    },
   });
-  server.maxConnections = limits.maxConnections;
-  server.on('connection', (socket: Socket) => {
-    socket.setNoDelay(true);
-    const source = socket.remoteAddress ?? '';
-    const count = (perAddress.get(source) ?? 0) + 1;
-    perAddress.set(source, count);
-    socket.once('close', () => {
-      const left = (perAddress.get(source) ?? 1) - 1;
-      if (left === 0) perAddress.delete(source);
-      else perAddress.set(source, left);
-    });
-    if (count > limits.maxConnectionsPerAddress) socket.destroy();
-  });
-  server.timeout = limits.idleTimeout;
   const sweeper = setInterval(() => options.core.sweep(), sweepInterval);
   sweeper.unref();
 
-  /** Our own bug: the peer sees a connection that ends, nothing else. */
-  function fail(socket: Socket, error: unknown): void {
-    options.onError?.(error);
-    socket.destroy();
-  }
-
-  function stateOf(socket: Socket): SocketState {
-    let state = states.get(socket);
-    if (state === undefined) {
+  function connectionOf(socket: Socket): WsmanConnection {
+    let connection = states.get(socket);
+    if (connection === undefined) {
       const source = socket.remoteAddress ?? '';
       const clientCertificate = verifiedClientCertificate(socket);
       const acceptor = options.accept({ source, secureTransport, channelBinding, clientCertificate });
       const anonymousIdentify = options.anonymousIdentify === true;
-      const connection = createWsmanConnection({ server: options.core, acceptor, secureTransport, anonymousIdentify });
-      state = { connection, tail: Promise.resolve(), waiting: 0 };
-      states.set(socket, state);
+      connection = createWsmanConnection({ server: options.core, acceptor, secureTransport, anonymousIdentify });
+      states.set(socket, connection);
     }
-    return state;
-  }
-
-  async function serve(connection: WsmanConnection, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const decision = connection.begin(headOf(request));
-    if (decision.kind === 'reply' && decision.reply.close) return respond(response, decision.reply);
-    const body = await readBody(request, connection.bodyLimit, decision.kind === 'body');
-    if (body === 'aborted') return;
-    if (body === 'too-large') return respond(response, tooLarge);
-    if (decision.kind === 'reply') return respond(response, decision.reply);
-    const gone = new AbortController();
-    const onClose = (): void => gone.abort();
-    response.once('close', onClose);
-    const reply = await decision.finish(body, gone.signal);
-    response.off('close', onClose);
-    respond(response, reply);
-  }
-
-  function respond(response: ServerResponse, reply: HttpReply): void {
-    if (response.destroyed) return;
-    const headers: Record<string, string | number | string[]> = { 'Content-Length': reply.body.length };
-    if (reply.contentType !== undefined) headers['Content-Type'] = reply.contentType;
-    if (reply.wwwAuthenticate.length > 0) headers['WWW-Authenticate'] = [...reply.wwwAuthenticate];
-    if (reply.status === 405) headers['Allow'] = 'POST';
-    if (reply.close || closing) headers['Connection'] = 'close';
-    // Head and body leave together: `end` corks the socket.
-    response.writeHead(reply.status, headers);
-    response.end(reply.body);
+    return connection;
   }
 
   return {
-    listen: (host, port) => listen(server, host, port),
+    listen: (host, port) => server.listen(host, port),
     close: async () => {
-      closing = true;
       clearInterval(sweeper);
-      await drain(server, limits.drainTimeout);
+      await server.close(limits.drainTimeout);
     },
   };
 }
 
-interface SocketState {
-  readonly connection: WsmanConnection;
-  /** Ends when everything that was asked on this connection has been answered. */
-  tail: Promise<void>;
-  waiting: number;
+async function serve(connection: WsmanConnection, exchange: Exchange): Promise<void> {
+  const decision = connection.begin(headOf(exchange.head));
+  if (decision.kind === 'reply' && decision.reply.close) return respond(exchange, decision.reply);
+  const body = await exchange.readBody(connection.bodyLimit, decision.kind === 'body');
+  if (body === 'aborted') return;
+  if (body === 'too-large') return respond(exchange, tooLarge);
+  if (decision.kind === 'reply') return respond(exchange, decision.reply);
+  respond(exchange, await decision.finish(body, exchange));
 }
 
-function createHttpServer(
-  options: WsmanHttpServerOptions,
-  limits: WsmanHttpLimits,
-  listener: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = limits;
-  const common: ServerOptions = {
-    maxHeaderSize,
-    headersTimeout,
-    requestTimeout,
-    keepAliveTimeout,
-    connectionsCheckingInterval: Math.min(5_000, headersTimeout),
-  };
-  if (options.tls === undefined) return createServer(common, listener);
-  const { cert, key, clientAuthorities } = options.tls;
+function respond(exchange: Exchange, reply: HttpReply): void {
+  if (exchange.destroyed) return;
+  const fields: (readonly [string, string])[] = [];
+  if (reply.contentType !== undefined) fields.push(['Content-Type', reply.contentType]);
+  for (const challenge of reply.wwwAuthenticate) fields.push(['WWW-Authenticate', challenge]);
+  if (reply.status === 405) fields.push(['Allow', 'POST']);
+  if (reply.close) exchange.closeAfter();
+  exchange.respond(reply.status, fields satisfies ResponseFields, reply.body);
+}
+
+function tlsOptions({ cert, key, clientAuthorities }: NonNullable<WsmanHttpServerOptions['tls']>): TlsOptions {
   // Without a list of our own the system's authorities would be trusted with who may manage.
   if (clientAuthorities?.length === 0)
     throw new CarmineError('usage/invalid', { context: { reason: 'there is no authority for client certificates' } });
   const client =
     clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false, ca: [...clientAuthorities] };
-  return createTlsServer(
-    {
-      ...common,
-      ...client,
-      cert,
-      key,
-      minVersion: 'TLSv1.2',
-      handshakeTimeout: headersTimeout,
-      ALPNProtocols: ['http/1.1'],
-    },
-    listener,
-  );
+  return { ...client, cert, key, minVersion: 'TLSv1.2' };
 }
 
-function headOf(request: IncomingMessage): HttpHead {
-  const { headers } = request;
-  const length = headers['content-length'];
-  const chunked = headers['transfer-encoding'] !== undefined;
+function headOf({ method, target, fields, body }: RequestHead): HttpHead {
   return {
-    method: request.method ?? '',
-    url: request.url ?? '',
-    authorization: headers.authorization,
-    contentType: headers['content-type'],
-    // Neither of the two headers means no body (RFC 9112 section 6.3).
-    contentLength: length !== undefined ? Number(length) : chunked ? undefined : 0,
-    soapAction: single(headers['soapaction']),
-    identify: single(headers['wsmanidentify']),
+    method,
+    url: target,
+    authorization: fields.get('authorization'),
+    contentType: fields.get('content-type'),
+    contentLength: body.kind === 'chunked' ? undefined : body.kind === 'length' ? body.length : 0,
+    soapAction: fields.get('soapaction'),
+    identify: fields.get('wsmanidentify'),
   };
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(',') : value;
-}
-
-function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      const address = server.address() as AddressInfo;
-      resolve({ host: address.address, port: address.port });
-    });
-  });
-}
-
-function drain(server: Server, timeout: number): Promise<void> {
-  if (!server.listening) return Promise.resolve();
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), timeout);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
 }
 
 const sweepInterval = 30_000;

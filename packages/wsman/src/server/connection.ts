@@ -4,6 +4,7 @@ import { parseContentType } from '../protocol/content-type.ts';
 import { isSealed, type OpenedMessage, openSealed, sealMessage } from '../protocol/sealed.ts';
 import type { WsmanServer } from './server.ts';
 import type { WsmanResponse } from './types.ts';
+import type { Abortable } from './with-timeout.ts';
 
 /** The head of an HTTP request, as far as it matters here. */
 export interface HttpHead {
@@ -36,7 +37,11 @@ export interface HttpReply {
  */
 export type HttpDecision =
   | { readonly kind: 'reply'; readonly reply: HttpReply }
-  | { readonly kind: 'body'; finish(body: Uint8Array, signal: AbortSignal): Promise<HttpReply> };
+  | {
+      readonly kind: 'body';
+      /** `gone`: its signal aborts when nobody waits for the reply any more. */
+      finish(body: Uint8Array, gone: Abortable): Promise<HttpReply>;
+    };
 
 /** One HTTP connection, without its socket: authentication belongs to it (spec: section 3.3). */
 export interface WsmanConnection {
@@ -86,7 +91,7 @@ export function createWsmanConnection(options: WsmanConnectionOptions): WsmanCon
     const { context } = acceptor;
     return {
       kind: 'body',
-      finish: (body, signal) => finish(head, body, outcome.token, context, wwwAuthenticate, signal),
+      finish: (body, gone) => finish(head, body, outcome.token, context, wwwAuthenticate, gone),
     };
   }
 
@@ -96,14 +101,21 @@ export function createWsmanConnection(options: WsmanConnectionOptions): WsmanCon
     token: Token,
     context: SecurityContext | undefined,
     wwwAuthenticate: readonly string[],
-    signal: AbortSignal,
+    gone: Abortable,
   ): Promise<HttpReply> {
     if (body.length === 0) return empty(200, { wwwAuthenticate });
     const contentType = parseContentType(head.contentType);
     const { soapAction } = head;
     if (!isSealed(contentType)) {
-      const request = { body, contentType: head.contentType, soapAction, signal };
-      const response = await server.handle({ ...request, token: { ...token, protectedChannel: secureTransport } });
+      const response = await server.handle({
+        body,
+        contentType: head.contentType,
+        token: { ...token, protectedChannel: secureTransport },
+        soapAction,
+        get signal() {
+          return gone.signal;
+        },
+      });
       return withBody(response, wwwAuthenticate);
     }
     // UNSPECIFIED: what is wrong with a seal gets 400 and the end of the connection, whose keys are out of step.
@@ -119,7 +131,9 @@ export function createWsmanConnection(options: WsmanConnectionOptions): WsmanCon
       contentType: opened.contentType,
       token: { ...token, protectedChannel: true },
       soapAction,
-      signal,
+      get signal() {
+        return gone.signal;
+      },
     });
     if (response.body.length === 0) return withBody(response, wwwAuthenticate);
     const sealed = sealMessage(context, response.body, response.contentType ?? soapType, opened.style);

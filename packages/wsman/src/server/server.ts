@@ -117,7 +117,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
       extraHeaders: headers.replyParameters.map(writeElement).join(''),
     };
     const limit = headers.maxEnvelopeSize ?? limits.maxEnvelopeSize;
-    const reply = await withTimeout(environment, headers.timeout, request.signal, (signal) =>
+    const reply = await withTimeout(environment, headers.timeout, request, (deadline) =>
       operation({
         headers,
         content: envelope.content,
@@ -133,7 +133,9 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
         bodyLimit: () =>
           limit - encodedLength(writeResponse({ ...head, action: `${headers.action}Response` }, ' '), textEncoding) - 2,
         limits,
-        signal,
+        get signal() {
+          return deadline.signal;
+        },
       }),
     );
     const extraHeaders = `${head.extraHeaders ?? ''}${reply.headers ?? ''}`;

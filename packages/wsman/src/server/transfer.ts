@@ -11,7 +11,7 @@ import type { Call, Operation } from './types.ts';
 
 /** DSP0226 section 7.3. */
 export const get: Operation = async (call) => {
-  const instance = await call.session.getInstance(readPath(call), { signal: call.signal });
+  const instance = await call.session.getInstance(readPath(call), call);
   return { action: `${actions.get}Response`, body: encodeInstance(call.encoding, instance) };
 };
 

@@ -1,17 +1,30 @@
 import { CarmineError } from '@carmine/errors';
 import type { XmlLimits } from './limits.ts';
 
+/** What the walk over a document has seen on its way. */
+export interface ScannedXml {
+  /** Where the document begins, behind its XML declaration. */
+  readonly start: number;
+  /**
+   * For each element in the order of their start tags its attributes, as they stand: name, value, name, value…; undefined
+   * for an element without.
+   */
+  readonly attributes: readonly (readonly string[] | undefined)[];
+}
+
 /**
- * Walks over a document once, building nothing, and throws unless it is well-formed XML 1.0 without DTD and processing
+ * Walks over a document once, building no tree, and throws unless it is well-formed XML 1.0 without DTD and processing
  * instructions and within `limits`. What passes holds no surprise for a lenient parser.
  * Throws `wsman/malformed` or `wire/limit`.
  */
-export function scanXml(text: string, limits: XmlLimits): void {
+export function scanXml(text: string, limits: XmlLimits): ScannedXml {
   if (illegalCharacter.test(text)) throw malformed('an illegal character');
   const open: string[] = [];
   let nodes = 0;
   let roots = 0;
-  let at = skipDeclaration(text);
+  const start = skipDeclaration(text);
+  const attributes: (readonly string[] | undefined)[] = [];
+  let at = start;
   const count = (): void => {
     if (++nodes > limits.nodes) throw limit('XML nodes', nodes, limits.nodes);
   };
@@ -47,7 +60,9 @@ export function scanXml(text: string, limits: XmlLimits): void {
       if (open.length >= limits.depth) throw limit('XML depth', open.length + 1, limits.depth);
       const end = endOfName(text, at + 1, limits);
       const name = text.slice(at + 1, end);
-      at = skipAttributes(text, end, limits, count);
+      const found: string[] = [];
+      at = readAttributes(text, end, limits, count, found);
+      attributes.push(found.length === 0 ? undefined : found);
       if (text.charCodeAt(at) === slash) {
         if (text.charCodeAt(at + 1) !== greaterThan) throw malformed('a start tag is not closed');
         at += 2;
@@ -59,11 +74,11 @@ export function scanXml(text: string, limits: XmlLimits): void {
   }
   if (open.length > 0) throw malformed('an element is not closed');
   if (roots === 0) throw malformed('no root element');
+  return { start, attributes };
 }
 
-/** Returns the position of the `>` or `/` that ends the start tag. */
-function skipAttributes(text: string, from: number, limits: XmlLimits, count: () => void): number {
-  let names: string[] | undefined;
+/** Puts names and values into `found`; returns the position of the `>` or `/` that ends the start tag. */
+function readAttributes(text: string, from: number, limits: XmlLimits, count: () => void, found: string[]): number {
   let at = from;
   for (;;) {
     const afterSpace = skipSpace(text, at);
@@ -72,10 +87,10 @@ function skipAttributes(text: string, from: number, limits: XmlLimits, count: ()
     if (afterSpace === at) throw malformed('a start tag is not closed');
     const end = endOfName(text, afterSpace, limits);
     const name = text.slice(afterSpace, end);
-    names ??= [];
-    if (names.includes(name)) throw malformed('an attribute is given twice');
-    names.push(name);
-    if (names.length > limits.attributes) throw limit('XML attributes', names.length, limits.attributes);
+    for (let index = 0; index < found.length; index += 2)
+      if (found[index] === name) throw malformed('an attribute is given twice');
+    const number = found.length / 2 + 1;
+    if (number > limits.attributes) throw limit('XML attributes', number, limits.attributes);
     count();
     at = skipSpace(text, end);
     if (text.charCodeAt(at) !== equals) throw malformed('an attribute without a value');
@@ -85,8 +100,9 @@ function skipAttributes(text: string, from: number, limits: XmlLimits, count: ()
     const close = text.indexOf(quote, at + 1);
     if (close === -1) throw malformed('an attribute value is not closed');
     if (close - at > limits.textLength) throw limit('XML attribute value', close - at, limits.textLength);
-    const markup = text.indexOf('<', at);
-    if (markup !== -1 && markup < close) throw malformed('"<" in an attribute value');
+    const value = text.slice(at + 1, close);
+    if (value.includes('<')) throw malformed('"<" in an attribute value');
+    found.push(name, value);
     at = close + 1;
   }
 }

@@ -232,7 +232,7 @@ async function askSealed(connection: WsmanConnection, input: Uint8Array): Promis
   const contentLength = body.length;
   const head = { method: 'POST', url: '/wsman', authorization: 'x', soapAction: undefined, identify: undefined };
   const decision = connection.begin({ ...head, contentType, contentLength });
-  if (decision.kind === 'body') check(await decision.finish(body, new AbortController().signal).catch(thrown));
+  if (decision.kind === 'body') check(await decision.finish(body, new AbortController()).catch(thrown));
   return undefined;
 }
 

@@ -1,0 +1,3 @@
+export { type BodyResult, Exchange } from './exchange.ts';
+export { defaultHttp1Limits, type Http1Limits } from './limits.ts';
+export { createHttp1Server, type Http1Server, type Http1ServerOptions } from './server.ts';
