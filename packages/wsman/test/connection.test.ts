@@ -66,7 +66,7 @@ function connection(options: { secureTransport?: boolean; anonymousIdentify?: bo
 async function run(target: ReturnType<typeof connection>, changes: Partial<HttpHead>, body?: Uint8Array) {
   const decision = target.begin(head({ contentLength: body?.length ?? 0, ...changes }));
   if (decision.kind === 'reply') return decision.reply;
-  return decision.finish(body ?? new Uint8Array(0), new AbortController().signal);
+  return decision.finish(body ?? new Uint8Array(0), new AbortController());
 }
 
 describe('an HTTP connection', () => {
