@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { authScenario } from './scenarios/auth.ts';
 import { copyScenario } from './scenarios/copy.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
+import { networksScenario } from './scenarios/networks.ts';
 import { transferScenario } from './scenarios/transfer.ts';
 import { urlServerScenario } from './scenarios/url-server.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
@@ -16,6 +17,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   transfer: transferScenario,
   // Its former name.
   fetch: transferScenario,
+  networks: networksScenario,
   'url-server': urlServerScenario,
 };
 

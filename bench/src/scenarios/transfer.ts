@@ -4,12 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 import { formatBytes } from '@carmine/cli/output';
-import { bundle } from '@carmine/repo-tools/bundle';
-import { build } from 'tsup';
 import { isThere } from '../foreign/peers.ts';
 import { median } from '../statistics.ts';
+import { bundleFetchOne } from './fetch-bundle.ts';
 import {
   benchBytes,
   type Contender,
@@ -32,7 +30,7 @@ export const transferScenario: Scenario = async (rounds, say) => {
   try {
     say(`making a file of ${formatBytes(benchBytes)}`);
     await makeFile(join(folder, 'source'), benchBytes);
-    const bundled = await bundleOne(folder);
+    const bundled = await bundleFetchOne(folder);
     nginx = await startNginx(folder);
     const lanes = await prepare(folder, bundled, nginx, await digestOf(join(folder, 'source')));
     const groups: { readonly base: string; readonly results: readonly Measured[] }[] = [];
@@ -153,20 +151,6 @@ function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<
       most === undefined ? '' : `${(most / 1024).toFixed(0)} MiB`,
     ];
   });
-}
-
-/** The program in one file, as the agents ship. */
-async function bundleOne(folder: string): Promise<string> {
-  const entry = fileURLToPath(new URL('fetch-one.ts', import.meta.url));
-  await build({
-    ...bundle,
-    entry: [entry],
-    outDir: join(folder, 'program'),
-    outExtension: () => ({ js: '.mjs' }),
-    config: false,
-    silent: true,
-  });
-  return join(folder, 'program', 'fetch-one.mjs');
 }
 
 async function digestOf(path: string): Promise<string> {

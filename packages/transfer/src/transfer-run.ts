@@ -319,7 +319,8 @@ class Runner {
 
   /** Large writes are cheaper, but a write must not be a large part of a checkpoint. */
   #gather(): number {
-    return Math.min(512 * 1024, Math.max(1, (this.#run.checkpointBytes ?? 8 * 1024 * 1024) / 8));
+    const large = this.#streams.size <= 8 ? 512 * 1024 : 256 * 1024;
+    return Math.min(large, Math.max(1, (this.#run.checkpointBytes ?? 8 * 1024 * 1024) / 8));
   }
 }
 

@@ -6,7 +6,7 @@ import type { JobCredentials } from '@carmine/core';
 import { SeededRandom } from '@carmine/testkit';
 import { credentialAuthenticators, type DownloadOptions, download } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BufferPool, bufferBytes, ReceiveBuffer } from '../src/node/buffer-pool.ts';
+import { BufferPool, ReceiveBuffer } from '../src/node/buffer-pool.ts';
 import { type AttemptControl, ConnectionLogon } from '../src/node/connection.ts';
 import { RawConnection } from '../src/node/raw-connection.ts';
 import { createSecureContexts } from '../src/node/secure-contexts.ts';
@@ -112,13 +112,13 @@ describe('the fast way', () => {
     expect(asked(origin)).toEqual(['HEAD', 'GET', 'bytes=20000-49999']);
   });
 
-  it('uses more than all its buffers', async () => {
+  it.each([4, 24])('uses more than all its buffers, with %i connections', async (connections) => {
     const large = new SeededRandom(6).bytes(40 * 1024 * 1024);
     const origin = await HttpOrigin.start(large);
     origins.push(origin);
-    await fetchFrom(origin, { connections: 4 });
+    await fetchFrom(origin, { connections });
     expect(readFileSync(path).equals(large)).toBe(true);
-    expect(origin.connections).toBeGreaterThanOrEqual(4);
+    expect(origin.connections).toBeGreaterThanOrEqual(connections);
   });
 
   it.each(['headers', 'body'] as const)('gives up when the %s take too long', async (what) => {
@@ -233,12 +233,14 @@ describe('what is unusual is asked for again by undici, which does the rest', ()
   });
 });
 
+const MiB = 1024 * 1024;
+
 describe('a connection that was given up', () => {
   it.each(['http', 'https'] as const)('keeps its buffer to itself until it is closed (%s)', async (scheme) => {
     const pair = { cert: server.certificate, key: server.privateKey };
     const origin = await HttpOrigin.start(new SeededRandom(7).bytes(8_000_000), scheme === 'https' ? pair : undefined);
     origins.push(origin);
-    const pool = new BufferPool(2);
+    const pool = new BufferPool(2 * MiB);
     const url = new URL(origin.url).origin;
     const options = { trust: [authority] };
     const logon = new ConnectionLogon(url, undefined);
@@ -265,7 +267,7 @@ describe('a connection that was given up', () => {
     });
     const lent = [pool.take(), pool.take(), pool.take()];
     const overlap = lent.filter(({ buffer, byteOffset }) => {
-      return buffer === chunk.buffer && byteOffset === Math.floor(chunk.byteOffset / bufferBytes) * bufferBytes;
+      return buffer === chunk.buffer && byteOffset === Math.floor(chunk.byteOffset / MiB) * MiB;
     });
     expect(overlap).toEqual([]);
   });
@@ -273,7 +275,7 @@ describe('a connection that was given up', () => {
 
 describe('buffers', () => {
   it('go back when neither the socket nor a write needs them', () => {
-    const pool = new BufferPool(1);
+    const pool = new BufferPool(5);
     const buffer = new ReceiveBuffer(pool);
     buffer.filled = 10;
     const first = buffer.hand(4);
@@ -284,12 +286,23 @@ describe('buffers', () => {
     buffer.release();
     first.release();
     expect(pool.take()).not.toBe(buffer.bytes);
+    // Six octets wait.
     expect(pool.crowded).toBe(true);
     let told = 0;
     pool.wait(() => told++);
     second.release();
     expect([pool.crowded, told]).toEqual([false, 1]);
     expect(pool.take()).toBe(buffer.bytes);
-    expect(buffer.bytes.length).toBe(bufferBytes);
+    expect(buffer.bytes.length).toBe(MiB);
+  });
+
+  it('are smaller for many connections, and what they are filled with holds nobody up', () => {
+    const pool = new BufferPool(MiB);
+    const connections = Array.from({ length: 20 }, () => () => undefined);
+    for (const tell of connections) pool.wait(tell);
+    const buffers = connections.map(() => new ReceiveBuffer(pool));
+    expect(buffers.map(({ bytes }) => bytes.length)).toEqual(buffers.map(() => 256 * 1024));
+    expect(new Set(buffers.map(({ bytes }) => bytes.byteOffset)).size).toBe(20);
+    expect(pool.crowded).toBe(false);
   });
 });

@@ -1,48 +1,67 @@
 import { allocatePages, blockBytes } from './direct-writes.ts';
 
-/** Buffers of one size that sockets receive into and files are written from, used again and again. */
+/** Buffers that sockets receive into and files are written from, used again and again; smaller ones for many connections. */
 export class BufferPool {
   readonly #limit: number;
-  readonly #free: Uint8Array[] = [];
+  readonly #large: Uint8Array[] = [];
+  readonly #small: Uint8Array[] = [];
   readonly #waiting = new Set<() => void>();
-  #lent = 0;
+  /** Octets that wait to be written. */
+  #held = 0;
 
-  /** `limit`: how many may be lent before it is `crowded`. */
+  /** `limit`: octets that may wait before it is `crowded`. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Always gives one: what is on its way up from a socket must go somewhere. Who takes one pauses when it is crowded. */
+  /** Always gives one: what is on its way up from a socket must go somewhere. */
   take(): Uint8Array {
-    this.#lent++;
-    if (this.#free.length === 0) this.#allocate();
-    return this.#free.pop() as Uint8Array;
+    if (this.#waiting.size <= fewConnections) return this.#takeLarge();
+    if (this.#small.length === 0) {
+      const large = this.#takeLarge();
+      for (let at = bufferBytes - smallBytes; at >= 0; at -= smallBytes) {
+        this.#small.push(large.subarray(at, at + smallBytes));
+      }
+    }
+    return this.#small.pop() as Uint8Array;
   }
 
-  /** All at once: such memory reserves addresses generously, and what is not touched costs nothing. */
+  #takeLarge(): Uint8Array {
+    if (this.#large.length === 0) this.#allocate();
+    return this.#large.pop() as Uint8Array;
+  }
+
+  /** Many at once: such memory reserves addresses generously, and what is not touched costs nothing. */
   #allocate(): void {
-    const pages = allocatePages(this.#limit * bufferBytes);
+    const pages = allocatePages(allocatedBytes);
     if (pages === undefined) {
-      this.#free.push(Buffer.allocUnsafeSlow(bufferBytes));
+      this.#large.push(Buffer.allocUnsafeSlow(bufferBytes));
       return;
     }
     for (let at = pages.byteLength - bufferBytes; at >= 0; at -= bufferBytes) {
-      this.#free.push(new Uint8Array(pages, at, bufferBytes));
+      this.#large.push(new Uint8Array(pages, at, bufferBytes));
     }
   }
 
   giveBack(buffer: Uint8Array): void {
-    this.#lent--;
-    this.#free.push(buffer);
+    (buffer.length === bufferBytes ? this.#large : this.#small).push(buffer);
+  }
+
+  hold(octets: number): void {
+    this.#held += octets;
+  }
+
+  free(octets: number): void {
+    this.#held -= octets;
     if (this.crowded) return;
     for (const tell of this.#waiting) tell();
   }
 
   get crowded(): boolean {
-    return this.#lent > this.#limit;
+    return this.#held > this.#limit;
   }
 
-  /** `tell` is called whenever there may be room again. */
+  /** A connection is open: `tell` is called whenever there may be room again. */
   wait(tell: () => void): void {
     this.#waiting.add(tell);
   }
@@ -81,7 +100,14 @@ export class ReceiveBuffer {
     const chunk = this.bytes.subarray(this.taken, end);
     this.taken = end;
     this.#uses++;
-    return { chunk, release: () => this.release() };
+    this.#pool.hold(chunk.length);
+    return {
+      chunk,
+      release: () => {
+        this.release();
+        this.#pool.free(chunk.length);
+      },
+    };
   }
 
   /**
@@ -104,4 +130,7 @@ export class ReceiveBuffer {
   }
 }
 
-export const bufferBytes = 1024 * 1024;
+const bufferBytes = 1024 * 1024;
+const smallBytes = 256 * 1024;
+const fewConnections = 6;
+const allocatedBytes = 12 * bufferBytes;

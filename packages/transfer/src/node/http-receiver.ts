@@ -24,7 +24,7 @@ export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): Re
   const shared: Shared = {
     options,
     secureContexts: createSecureContexts(options),
-    pool: new BufferPool(maximumBuffers),
+    pool: new BufferPool(maximumWaiting),
     general: new Set(),
   };
   return (url) => new HttpReceiver(url, shared);
@@ -370,5 +370,5 @@ function refusal(cause: unknown): CarmineError {
 const maximumLegs = 6;
 /** Bytes. */
 const maximumDrained = 256 * 1024;
-/** Of 1 MiB each, received into or waiting to be written. */
-const maximumBuffers = 12;
+/** Octets that were received and wait to be written. */
+const maximumWaiting = 12 * 1024 * 1024;

@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundle } from '@carmine/repo-tools/bundle';
+import { build } from 'tsup';
+
+/** `download` as a program in one file, as the agents ship: its path. */
+export async function bundleFetchOne(folder: string): Promise<string> {
+  const entry = fileURLToPath(new URL('fetch-one.ts', import.meta.url));
+  await build({
+    ...bundle,
+    entry: [entry],
+    outDir: join(folder, 'program'),
+    outExtension: () => ({ js: '.mjs' }),
+    config: false,
+    silent: true,
+  });
+  return join(folder, 'program', 'fetch-one.mjs');
+}
