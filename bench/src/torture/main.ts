@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { formatBytes } from '@carmine/cli/output';
 import { tortureAuth } from './auth/main.ts';
+import { tortureEngineKill } from './engine-kill/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
 import { tortureKill } from './kill.ts';
 import { tortureOrigin } from './origin/main.ts';
@@ -11,12 +12,14 @@ interface KindOptions {
   readonly seed: number;
   readonly parser: string | undefined;
   readonly only: string | undefined;
+  readonly engine: boolean;
   readonly swaps: number | undefined;
   readonly say: (text: string) => void;
 }
 
 const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>> = {
-  async kill({ count, seed, say }) {
+  async kill({ count, engine, seed, say }) {
+    if (engine) return engineKill(count ?? 1_000, seed, say);
     const report = await tortureKill(count ?? 200, seed, say);
     const { median, maximum } = report.bytesFetchedTwice;
     return {
@@ -73,6 +76,21 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
   },
 };
 
+async function engineKill(count: number, seed: number, say: (text: string) => void): Promise<Outcome> {
+  const report = await tortureEngineKill(count, seed, say);
+  const { median, maximum } = report.fetchedTwice;
+  return {
+    passed: report.failures.length === 0 && report.wrongBytes === 0 && report.kills >= count,
+    summary: [
+      ...report.failures,
+      `${report.kills} kills of a process with download() (${report.killsInTransfer} in the middle of a file, ${report.killsInFinish} when it had its name), ${report.transfers} transfers to their end, seed ${report.seed}, ${report.seconds} s`,
+      `${report.wrongBytes} wrong bytes, ${report.lost} times less than reported, ${report.askedAgain} journalled bytes asked for again`,
+      `bytes fetched twice per kill in the middle, in checkpoints of each connection: median ${median.toFixed(2)}, maximum ${maximum.toFixed(2)} (allowed 1)`,
+    ],
+    report,
+  };
+}
+
 interface Outcome {
   readonly passed: boolean;
   readonly summary: readonly string[];
@@ -86,6 +104,7 @@ const { positionals, values } = parseArgs({
     seed: { type: 'string' },
     parser: { type: 'string' },
     only: { type: 'string' },
+    engine: { type: 'boolean' },
     swaps: { type: 'string' },
     json: { type: 'boolean' },
   },
@@ -101,7 +120,15 @@ const seed = values.seed === undefined ? Date.now() % 0x1_0000_0000 : Number(val
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 const count = values.count === undefined ? undefined : Number(values.count);
 const swaps = values.swaps === undefined ? undefined : Number(values.swaps);
-const outcome = await kind({ count, swaps, seed, parser: values.parser, only: values.only, say });
+const outcome = await kind({
+  count,
+  swaps,
+  seed,
+  parser: values.parser,
+  only: values.only,
+  engine: values.engine === true,
+  say,
+});
 for (const line of outcome.summary) say(line);
 if (values.json === true) process.stdout.write(`${JSON.stringify({ ...outcome.report, passed: outcome.passed })}\n`);
 process.exitCode = outcome.passed ? 0 : 1;
