@@ -72,7 +72,8 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
     } catch (thrown) {
       throw diskError(thrown, options.path);
     } finally {
-      await directory?.close();
+      // There is nothing in a directory's handle that could be lost.
+      await directory?.close().catch(() => undefined);
     }
   }
 
@@ -172,8 +173,13 @@ async function openTemporary(directory: DiskDirectory, temporary: string, journa
     // A journal whose file is gone says nothing.
     if (state !== undefined) await journal.clear();
     const file = await directory.create(temporary);
-    await directory.sync();
-    return { file, resumed: undefined };
+    try {
+      await directory.sync();
+      return { file, resumed: undefined };
+    } catch (thrown) {
+      await file.close().catch(() => undefined);
+      throw thrown;
+    }
   }
   try {
     const end = state?.done.extents.at(-1)?.end ?? 0;
@@ -216,7 +222,9 @@ async function finish(directory: DiskDirectory, names: Names, mode: number, repe
   }
   // The name is durable before the journal, which could prove it, goes.
   await directory.sync();
-  if (await directory.remove(names.journalName)) await directory.sync();
+  if (!(await directory.remove(names.journalName))) return;
+  // All is done. A journal that comes back after a power failure says so itself, so nobody need hear that this failed.
+  await directory.sync().catch(() => undefined);
 }
 
 async function rename(

@@ -35,24 +35,15 @@ export class JournalFile {
     // What a crash in the middle of a compaction left.
     await directory.remove(replacement(name));
     const existing = await directory.open(name);
-    if (existing === undefined) {
-      const file = await directory.create(name);
-      await file.write([journalMagic], 0);
-      await file.sync();
-      await directory.sync();
-      return new JournalFile(directory, name, file, journalMagic.length, 0);
+    const file = existing ?? (await directory.create(name));
+    const journal = new JournalFile(directory, name, file, 0, 0);
+    try {
+      await (existing === undefined ? journal.#create() : journal.#load());
+      return journal;
+    } catch (thrown) {
+      await journal.close().catch(() => undefined);
+      throw thrown;
     }
-    const bytes = await readAll(existing);
-    const { state, validLength, records } = decodeJournal(bytes);
-    const journal = new JournalFile(directory, name, existing, validLength, records);
-    journal.#state = state;
-    if (validLength === 0) await journal.clear();
-    else if (validLength < bytes.length) {
-      await existing.truncate(validLength);
-      await existing.sync();
-    }
-    if (records > compactAbove) await journal.#compact();
-    return journal;
   }
 
   /** Reads without changing anything; undefined when there is no usable journal. */
@@ -114,6 +105,27 @@ export class JournalFile {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  async #create(): Promise<void> {
+    await this.#file.write([journalMagic], 0);
+    await this.#file.sync();
+    await this.#directory.sync();
+    this.#length = journalMagic.length;
+  }
+
+  async #load(): Promise<void> {
+    const bytes = await readAll(this.#file);
+    const { state, validLength, records } = decodeJournal(bytes);
+    this.#length = validLength;
+    this.#records = records;
+    this.#state = state;
+    if (validLength === 0) await this.clear();
+    else if (validLength < bytes.length) {
+      await this.#file.truncate(validLength);
+      await this.#file.sync();
+    }
+    if (records > compactAbove) await this.#compact();
   }
 
   #current(): JournalState {

@@ -42,12 +42,17 @@ async function openDirectory(path: string, roots: readonly string[] | undefined)
 }
 
 async function isBelow(realPath: string, roots: readonly string[]): Promise<boolean> {
+  let problem: unknown;
   for (const root of roots) {
-    // A root that does not exist permits nothing.
-    const real = await realpath(root).catch(() => undefined);
-    if (real === undefined) continue;
-    if (realPath === real || realPath.startsWith(real.endsWith(sep) ? real : real + sep)) return true;
+    try {
+      const real = await realpath(root);
+      if (realPath === real || realPath.startsWith(real.endsWith(sep) ? real : real + sep)) return true;
+    } catch (thrown) {
+      // A root that does not exist permits nothing. What cannot be looked at just now is another matter.
+      if (errno(thrown) !== 'ENOENT' && errno(thrown) !== 'ENOTDIR') problem ??= thrown;
+    }
   }
+  if (problem !== undefined) throw problem;
   return false;
 }
 
@@ -68,13 +73,13 @@ class NodeDirectory implements DiskDirectory {
   }
 
   async open(name: string): Promise<DiskFile | undefined> {
+    let handle: FileHandle | undefined;
     try {
-      const handle = await open(this.#path(name), constants.O_RDWR | noFollow);
-      const stat = await handle.stat();
-      if (stat.isFile()) return new NodeFile(handle);
-      await handle.close();
+      handle = await open(this.#path(name), constants.O_RDWR | noFollow);
+      if ((await handle.stat()).isFile()) return new NodeFile(handle);
       throw new CarmineError('file/not-a-file', { context: { path: join(this.realPath, name) } });
     } catch (thrown) {
+      await handle?.close().catch(() => undefined);
       if (errno(thrown) === 'ENOENT') return undefined;
       throw thrown;
     }
@@ -161,6 +166,8 @@ class NodeFile implements DiskFile {
     let at = position;
     while (rest.length > 0) {
       const { bytesWritten } = await this.#handle.writev(rest, at);
+      if (bytesWritten === 0 && rest.some((chunk) => chunk.length > 0))
+        throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
       at += bytesWritten;
       rest = skip(rest, bytesWritten);
     }
@@ -203,8 +210,11 @@ class NodeFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    await (await this.#direct)?.close();
-    await this.#handle.close();
+    try {
+      await (await this.#direct)?.close();
+    } finally {
+      await this.#handle.close();
+    }
   }
 }
 

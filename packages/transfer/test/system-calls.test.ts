@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CarmineError } from '@carmine/errors';
+import { type FileFault, type FileFaults, SeededRandom } from '@carmine/testkit';
+import { type DownloadOptions, download } from '@carmine/transfer/node';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { HttpOrigin } from './support/http-origin.ts';
+
+const faults = await vi.hoisted(async () => new (await import('@carmine/testkit')).FileFaults() as FileFaults);
+vi.mock('node:fs/promises', async (actual) => faults.wrap(await actual<object>()));
+
+const content = new SeededRandom(11).bytes(700_000);
+const sha256 = createHash('sha256').update(content).digest('hex');
+const temporaryName = 'BIT0123456789ABCDEF.tmp';
+
+let folder: string;
+let path: string;
+let origin: HttpOrigin;
+beforeEach(async () => {
+  faults.open = 0;
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-calls-')));
+  path = join(folder, 'file');
+  origin = await HttpOrigin.start(content);
+});
+afterEach(async () => {
+  faults.disarm();
+  await origin.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const options = (): DownloadOptions => ({
+  roots: [folder],
+  connections: 2,
+  pieceBytes: 256 * 1024,
+  checkpointBytes: 256 * 1024,
+  checkpointTime: 20,
+});
+
+/** What the n-th call of the operating system's may come to. */
+const expected: Record<Exclude<FileFault, 'short' | 'EINTR'>, { code: string; kind: string; hresult: number }> = {
+  EIO: { code: 'file/io', kind: 'transient', hresult: 0x8007_045d },
+  ENOSPC: { code: 'file/disk-full', kind: 'transient', hresult: 0x8007_0070 },
+  EMFILE: { code: 'file/io', kind: 'transient', hresult: 0x8007_0004 },
+  EACCES: { code: 'file/access-denied', kind: 'fatal', hresult: 0x8007_0005 },
+};
+
+describe.each<[string, (keyof typeof expected)[], DownloadOptions]>([
+  ['kept for later', ['EIO', 'ENOSPC', 'EMFILE', 'EACCES'], { temporaryName }],
+  ['thrown away', ['EIO'], {}],
+  ['with a digest', ['EIO'], { temporaryName, computeSha256: true }],
+])('a download that is %s', (_name, errnos, more) => {
+  it.each(errnos)(
+    'says what the n-th call failed with (%s), for every n, leaks nothing and goes on',
+    async (fault) => {
+      let failed = 0;
+      for (let failAt = 1; ; failAt++) {
+        faults.arm(({ number }) => (number === failAt ? fault : undefined));
+        const error = await download(origin.url, path, { ...options(), ...more }).then(
+          () => undefined,
+          (thrown: unknown) => CarmineError.from(thrown),
+        );
+        const { log, happened } = faults;
+        const where = `call ${failAt}, ${log[failAt - 1]}`;
+        faults.disarm();
+        expect(faults.open, `${where}: open handles`).toBe(0);
+        if (error === undefined) {
+          expect(readFileSync(path).equals(content), where).toBe(true);
+        } else {
+          failed++;
+          expect(error, where).toMatchObject(expected[fault]);
+          const left = readdirSync(folder).filter((name) => name !== 'file');
+          const allowed = 'temporaryName' in more ? [temporaryName, `${temporaryName}.journal`] : [];
+          expect(allowed, where).toEqual(expect.arrayContaining(left));
+          const result = await download(origin.url, path, { ...options(), ...more });
+          expect(readFileSync(path).equals(content), where).toBe(true);
+          if (more.computeSha256 === true) expect(result.sha256).toBe(sha256);
+        }
+        expect(faults.open, `${where}: open handles at the end`).toBe(0);
+        expect(readdirSync(folder), where).toEqual(['file']);
+        rmSync(path);
+        if (happened === 0) break;
+      }
+      expect(failed).toBeGreaterThan(20);
+    },
+    120_000,
+  );
+
+  it('is whole when the n-th write is short, for every n', async () => {
+    for (let failAt = 1; ; failAt++) {
+      let writes = 0;
+      faults.arm(({ name }) => (name === 'writev' && ++writes === failAt ? 'short' : undefined));
+      await download(origin.url, path, { ...options(), ...more });
+      expect(faults.open).toBe(0);
+      expect(readFileSync(path).equals(content), `write ${failAt}`).toBe(true);
+      expect(readdirSync(folder)).toEqual(['file']);
+      rmSync(path);
+      if (faults.happened === 0) break;
+      expect(failAt).toBeLessThan(1_000);
+    }
+  }, 60_000);
+
+  it('is whole when all writes are short', async () => {
+    faults.arm(() => 'short');
+    await download(origin.url, path, { ...options(), ...more });
+    expect(faults.happened).toBeGreaterThan(3);
+    expect(readFileSync(path).equals(content)).toBe(true);
+  });
+});
