@@ -96,9 +96,10 @@ export class SegmentWriter {
       const last = chunks.pop();
       if (last === undefined) return;
       const kept = last.bytes.length - left;
-      const back = kept > 0 ? { ...last, bytes: last.bytes.subarray(kept) } : last;
-      // The part that is put back is the one that is needed longest.
-      if (kept > 0) chunks.push({ bytes: last.bytes.subarray(0, kept), release: keep });
+      // Two writes need it then, and either may end first.
+      const release = kept > 0 ? shared(last.release) : last.release;
+      const back = kept > 0 ? { bytes: last.bytes.subarray(kept), release } : last;
+      if (kept > 0) chunks.push({ bytes: last.bytes.subarray(0, kept), release });
       this.#chunks.unshift(back);
       this.#size += back.bytes.length;
       left -= back.bytes.length;
@@ -150,6 +151,14 @@ interface Write {
 }
 
 function keep(): void {}
+
+/** Releases when it was called twice. */
+function shared(release: () => void): () => void {
+  let uses = 2;
+  return () => {
+    if (--uses === 0) release();
+  };
+}
 
 /** Below IOV_MAX (1,024 on Linux). */
 const maximumVector = 256;

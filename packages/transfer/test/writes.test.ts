@@ -191,6 +191,28 @@ describe('a writer of one segment', () => {
     expect([written.reduce((sum, bytes) => sum + bytes), released, writer.empty]).toEqual([14_000, ['a', 'b'], true]);
   });
 
+  it.each([
+    ['the second one ends first', [1, 0]],
+    ['the first one ends first', [0, 1]],
+  ])('keeps a chunk that two writes need until both have ended: %s', async (_what, [first, second]) => {
+    const { push, finish, released } = started();
+    push('a', 3 * block + 100);
+    push('b', 3 * block - 100);
+    await finish(first as number);
+    expect(released).not.toContain('a');
+    await finish(second as number);
+    expect(released.sort()).toEqual(['a', 'b']);
+  });
+
+  it('keeps a chunk whose beginning is being written, although the rest of it is forgotten', async () => {
+    const { writer, push, finish, released } = started();
+    push('a', 3 * block + 100);
+    writer.discard();
+    expect(released).toEqual([]);
+    await finish(0);
+    expect(released).toEqual(['a']);
+  });
+
   it('writes what there is of blocks when asked so, and less than one if there is no more', () => {
     const { writer, push, places } = started();
     push('a', 5_000);
