@@ -110,9 +110,12 @@ export class Checkpoints {
     return [];
   }
 
-  /** Below a whole checkpoint by what may still be on its way up from the socket when the pause is asked for. */
+  /**
+   * Below a whole checkpoint by what may be told at once: a whole receive buffer of 1 MiB, and a little. Checkpoints below 4.5 MiB
+   * are passed by as much.
+   */
   #pauseAt(): number {
-    return Math.max(this.#bytes - 128 * 1024, this.#bytes * 0.75);
+    return Math.max(this.#bytes - 1152 * 1024, this.#bytes * 0.75);
   }
 }
 

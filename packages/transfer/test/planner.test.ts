@@ -37,10 +37,10 @@ function drive(options: PlannerOptions) {
 }
 
 /** Up to the first requests for data. */
-function begun(options: PlannerOptions) {
+function begun(options: PlannerOptions, described = describe1000) {
   const driven = drive(options);
   driven.tell({ type: 'start' });
-  driven.tell({ type: 'responded', stream: 1, head: head(200, describe1000) });
+  driven.tell({ type: 'responded', stream: 1, head: head(200, described) });
   driven.tell({ type: 'ended', stream: 1 });
   return { ...driven, requests: driven.tell({ type: 'prepared' }) };
 }
@@ -116,6 +116,21 @@ describe('planner', () => {
     ]);
     tell({ type: 'written', stream: 2, bytes: 160 });
     expect(tell({ type: 'journalled', sequence: 1 })).toEqual([{ type: 'resume', stream: 2 }]);
+  });
+
+  it('holds it back early enough for a whole receive buffer to come on top', () => {
+    const mib = 1024 * 1024;
+    const described = { ...describe1000, 'content-length': String(64 * mib) };
+    const { tell } = begun({ connections: 1, checkpointBytes: 8 * mib }, described);
+    tell({ type: 'responded', stream: 2, head: head(200, described) });
+    const chunk = 100 * 1024;
+    let received = 0;
+    for (let paused = false; !paused; received += chunk) {
+      expect(received + mib).toBeLessThanOrEqual(8 * mib);
+      paused = tell({ type: 'received', stream: 2, bytes: chunk }).some(({ type }) => type === 'pause');
+      tell({ type: 'written', stream: 2, bytes: chunk });
+    }
+    expect(received).toBeGreaterThan(6 * mib);
   });
 
   it('knows how far the file is written from its beginning, and takes back what will be written again', () => {

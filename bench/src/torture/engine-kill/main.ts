@@ -48,7 +48,8 @@ export async function tortureEngineKill(
   const folder = await mkdtemp(join(tmpdir(), 'carmine-engine-kill-'));
   const random = new SeededRandom(seed);
   const origin = await SlowOrigin.start(() => random.below(3));
-  const run = new Run(folder, await bundleFetch(folder), origin, count, say);
+  const memory = await mkdtemp('/dev/shm/carmine-engine-kill-').catch(() => undefined);
+  const run = new Run([folder, memory ?? folder], await bundleFetch(folder), origin, count, say);
   try {
     await Promise.all(Array.from({ length: parallel }, (_, slot) => run.slot(slot, new SeededRandom(seed + slot + 1))));
     return {
@@ -61,7 +62,7 @@ export async function tortureEngineKill(
     };
   } finally {
     await origin.close();
-    await rm(folder, { recursive: true, force: true });
+    for (const each of [folder, memory]) if (each !== undefined) await rm(each, { recursive: true, force: true });
   }
 }
 
@@ -87,14 +88,21 @@ class Run {
   };
   readonly fetchedTwice: number[] = [];
   readonly failures: string[] = [];
-  readonly #folder: string;
+  /** A disk, and memory where there is such a file system. */
+  readonly #folders: readonly [disk: string, memory: string];
   readonly #program: string;
   readonly #origin: SlowOrigin;
   readonly #count: number;
   readonly #say: (text: string) => void;
 
-  constructor(folder: string, program: string, origin: SlowOrigin, count: number, say: (text: string) => void) {
-    this.#folder = folder;
+  constructor(
+    folders: readonly [disk: string, memory: string],
+    program: string,
+    origin: SlowOrigin,
+    count: number,
+    say: (text: string) => void,
+  ) {
+    this.#folders = folders;
     this.#program = program;
     this.#origin = origin;
     this.#count = count;
@@ -104,15 +112,19 @@ class Run {
   /** One transfer after the other until enough was killed. */
   async slot(slot: number, random: SeededRandom): Promise<void> {
     for (let index = 0; this.counts.kills < this.#count && this.failures.length < 20; index++) {
-      await this.#transfer(await this.#plan(`/${slot}-${index}`, join(this.#folder, `slot-${slot}`), random), random);
+      await this.#transfer(
+        await this.#plan(`/${slot}-${index}`, join(this.#folders[slot % 2] ?? '', `slot-${slot}`), random),
+        random,
+      );
     }
   }
 
   async #plan(path: string, folder: string, random: SeededRandom): Promise<Plan> {
     await mkdir(folder);
-    const content = Buffer.allocUnsafe(mib + random.below(23 * mib));
+    const content = Buffer.allocUnsafe(mib + random.below(39 * mib));
     randomFillSync(content);
-    const checkpointBytes = (256 + random.below(1_792)) * 1024;
+    // Smaller ones may be passed by what a receive buffer holds.
+    const checkpointBytes = (4_608 + random.below(4_096)) * 1024;
     const connections = 1 + random.below(4);
     const etag = { etag: `"${path}"` };
     const modified = { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
@@ -148,7 +160,9 @@ class Run {
   /** One process; true when it was killed, false when it came to its end. */
   async #process(plan: Plan, random: SeededRandom): Promise<boolean> {
     const { folder, path, content } = plan;
-    const journalled = await this.#journalled(folder);
+    // Without its file a journal says nothing: then the process was killed when the file already had its name.
+    const there = (await readdir(folder)).includes(temporary);
+    const journalled = there ? await this.#journalled(folder) : [];
     const args = [this.#program, `${this.#origin.url}${path}`, join(folder, 'file'), JSON.stringify(plan.options)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const reported = follow(child);
@@ -164,9 +178,14 @@ class Run {
     if (code !== 0) this.failures.push(`${path}: exit code ${code}: ${reported.errors().slice(0, 500)}`);
     const names = await readdir(folder);
     if (names.join() !== 'file') this.failures.push(`${path}: left ${names.join(', ')}`);
-    const wrong = differing(await readFile(join(folder, 'file')), content, 0, content.length);
+    const file = await readFile(join(folder, 'file'));
+    const wrong = differing(file, content, 0, content.length);
     this.counts.wrongBytes += wrong;
-    if (wrong > 0) this.failures.push(`${path}: ${wrong} wrong bytes`);
+    if (wrong > 0) {
+      this.failures.push(
+        `${path}: ${wrong} wrong bytes, ${where(file, content)} of ${content.length}, ${JSON.stringify(this.#origin.sent.get(path))}, ${JSON.stringify(journalled)}, ${JSON.stringify(plan.options)}`,
+      );
+    }
     this.counts.transfers++;
     return false;
   }
@@ -262,6 +281,24 @@ function follow(child: ChildProcess): Reported {
     errors += chunk;
   });
   return { first, last: () => last, errors: () => errors };
+}
+
+/** The runs of bytes that differ. */
+function where(file: Buffer, content: Buffer): string {
+  const runs: { start: number; end: number; bytes: string }[] = [];
+  for (let at = 0; at < content.length; at++) {
+    if (file[at] === content[at]) continue;
+    const last = runs.at(-1);
+    if (last !== undefined && at - last.end < 16) last.end = at + 1;
+    else runs.push({ start: at, end: at + 1, bytes: file.subarray(at, at + 4).toString('hex') });
+  }
+  return runs
+    .slice(0, 10)
+    .map(({ start, end, bytes }) => {
+      const origin = content.indexOf(file.subarray(start, start + 64));
+      return `${start} to ${end} (${bytes}…, which belongs at ${origin})`;
+    })
+    .join(', ');
 }
 
 /**
