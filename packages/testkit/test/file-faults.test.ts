@@ -5,7 +5,9 @@ function world() {
   const calls: string[] = [];
   const handle = {
     fd: 7,
-    close: async () => void calls.push('close'),
+    close: async () => {
+      calls.push('close');
+    },
     writev: async (parts: Uint8Array[], position: number) => {
       calls.push(`writev ${parts.map(({ length }) => length)} at ${position}`);
       return { bytesWritten: parts.reduce((sum, { length }) => sum + length, 0) };
@@ -14,7 +16,9 @@ function world() {
   const faults = new FileFaults();
   const fs = faults.wrap({
     open: async () => handle,
-    unlink: async () => void calls.push('unlink'),
+    unlink: async () => {
+      calls.push('unlink');
+    },
     constants: { O_RDONLY: 0 },
   });
   return { faults, fs, calls };
