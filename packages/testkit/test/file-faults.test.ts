@@ -9,7 +9,7 @@ function world() {
       calls.push('close');
     },
     writev: async (parts: Uint8Array[], position: number) => {
-      calls.push(`writev ${parts.map(({ length }) => length)} at ${position}`);
+      calls.push(`writev ${parts.map(({ length }) => length).join()} at ${position}`);
       return { bytesWritten: parts.reduce((sum, { length }) => sum + length, 0) };
     },
   };
