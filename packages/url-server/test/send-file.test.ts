@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createHttp1Server, type Exchange, type Http1Server } from '@carmine/http1/node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type NativeFile, nativeFile } from '../src/node/native-file.ts';
 import { type SendOptions, sendFile } from '../src/node/send-file.ts';
@@ -12,7 +12,7 @@ import { createSourceFolder } from '../src/node/source-files.ts';
 const content = randomBytes(24 * 1024 * 1024 + 11);
 let folder: string;
 let path: string;
-let server: Server;
+let server: Http1Server;
 let port: number;
 let native: NativeFile | undefined;
 let changes: Partial<SendOptions>;
@@ -30,17 +30,17 @@ beforeEach(async () => {
   changes = {};
   ends = [];
   const files = createSourceFolder([folder]);
-  server = createServer((request, response) => {
-    const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+  const handle = (exchange: Exchange) => {
+    const [, first, last] = /bytes=(\d+)-(\d+)/.exec(exchange.head.fields.get('range') ?? '') ?? [];
     const range = { first: Number(first ?? 0), last: Number(last ?? content.length - 1) };
     const answer = async () => {
       const { file, version } = await files.open(path);
-      response.writeHead(200, { 'Content-Length': range.last - range.first + 1 });
+      exchange.begin(200, [['Content-Length', String(range.last - range.first + 1)]]);
       const whole = await sendFile({
         file,
         version,
         range,
-        out: response,
+        out: exchange,
         rate: () => Number.POSITIVE_INFINITY,
         pace: () => Promise.resolve(),
         sent: () => {},
@@ -50,19 +50,16 @@ beforeEach(async () => {
         ...changes,
       });
       await file.close();
-      if (whole) response.end();
-      else response.destroy();
+      if (!whole) exchange.destroy();
+      else if (!exchange.ended) exchange.end();
       return whole;
     };
     ends.push(answer());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  ({ port } = server.address() as AddressInfo);
+  };
+  server = createHttp1Server({ handle });
+  ({ port } = await server.listen('127.0.0.1', 0));
 });
-afterEach(async () => {
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-});
+afterEach(() => server.close(0));
 
 const get = (range?: readonly [number, number]) =>
   `GET / HTTP/1.1\r\nHost: x\r\n${range === undefined ? '' : `Range: bytes=${range[0]}-${range[1]}\r\n`}\r\n`;

@@ -1,15 +1,8 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { tlsServerEndPoint } from '@carmine/auth';
 import { CarmineError } from '@carmine/errors';
+import { createHttp1Server, type Exchange, type Http1Server } from '@carmine/http1/node';
 import type { PortTls } from '../shells.ts';
 
 /** What a request handler learns of the port. */
@@ -20,7 +13,7 @@ export interface PortContext {
   channelBinding(socket: Socket): Uint8Array | undefined;
 }
 
-export type PortHandler = (request: IncomingMessage, response: ServerResponse, context: PortContext) => void;
+export type PortHandler = (exchange: Exchange, context: PortContext) => void;
 
 export interface PortListenerOptions {
   readonly port: number;
@@ -41,10 +34,9 @@ export class PortListener {
   readonly #clientAuthorities: readonly string[] | undefined;
   readonly #connections: PortListenerOptions['connections'];
   readonly #handler: PortHandler;
-  #servers: Server[] = [];
+  #servers: Http1Server[] = [];
   #asks: boolean | undefined;
-  readonly #retired: Server[] = [];
-  readonly #sockets = new Set<Socket>();
+  readonly #retired: Http1Server[] = [];
 
   constructor({ port, scheme, bind, clientAuthorities, connections, handler }: PortListenerOptions) {
     this.#port = port;
@@ -68,17 +60,17 @@ export class PortListener {
     if (old.length > 0 && tls === undefined) return;
     if (old.length > 0 && tls !== undefined && tls.askClientCertificate === this.#asks) {
       // Sessions of the old certificate cannot be resumed: their keys go with its context.
-      for (const server of old) (server as HttpsServer).setSecureContext(this.#secureContext(tls));
+      for (const server of old) server.setSecureContext(this.#secureContext(tls));
       return;
     }
-    for (const server of old) server.close();
+    for (const server of old) server.stopListening();
     this.#retired.push(...old);
     this.#servers = [];
     this.#asks = tls?.askClientCertificate;
     try {
       for (const host of this.#bind) this.#servers.push(await this.#listen(host, tls));
     } catch (cause) {
-      for (const server of this.#servers) server.close();
+      for (const server of this.#servers) server.stopListening();
       this.#servers = [];
       const reason = (cause as NodeJS.ErrnoException).code ?? 'cannot listen';
       throw new CarmineError('url-group/port-in-use', { context: { port: this.#port, reason }, cause });
@@ -90,13 +82,7 @@ export class PortListener {
     const servers = [...this.#servers, ...this.#retired];
     this.#servers = [];
     this.#retired.length = 0;
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    // A server is closed before its sockets have said so themselves.
-    const gone = [...this.#sockets].map(
-      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
-    );
-    for (const socket of this.#sockets) socket.destroy();
-    await Promise.all([...closed, ...gone]);
+    await Promise.all(servers.map((server) => server.close(0)));
   }
 
   #secureContext({ certificate, privateKey }: PortTls): SecureContextOptions {
@@ -108,46 +94,21 @@ export class PortListener {
     };
   }
 
-  #listen(host: string, tls: PortTls | undefined): Promise<Server> {
+  async #listen(host: string, tls: PortTls | undefined): Promise<Http1Server> {
     const context: PortContext = { port: this.#port, scheme: this.#scheme, channelBinding };
-    const handle: RequestListener = (request, response) => this.#handler(request, response, context);
-    const server =
-      tls === undefined
-        ? createHttpServer(httpOptions, handle)
-        : createHttpsServer(
-            {
-              ...httpOptions,
-              ...this.#secureContext(tls),
-              requestCert: tls.askClientCertificate || this.#clientAuthorities !== undefined,
-              // Who has no certificate, or one of another issuer, is let in without: a URL's thumbprint needs no chain.
-              rejectUnauthorized: false,
-            },
-            handle,
-          );
-    server.on('connection', (socket: Socket) => {
-      if (this.#connections.open >= this.#connections.limit) {
-        socket.destroy();
-        return;
-      }
-      this.#connections.open++;
-      this.#sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.once('close', () => {
-        this.#connections.open--;
-        this.#sockets.delete(socket);
-      });
+    const server = createHttp1Server({
+      handle: (exchange) => this.#handler(exchange, context),
+      limits: timeouts,
+      shared: this.#connections,
+      tls: tls && {
+        ...this.#secureContext(tls),
+        requestCert: tls.askClientCertificate || this.#clientAuthorities !== undefined,
+        // Who has no certificate, or one of another issuer, is let in without: a URL's thumbprint needs no chain.
+        rejectUnauthorized: false,
+      },
     });
-    server.maxRequestsPerSocket = 0;
-    server.keepAliveTimeout = 65_000;
-    server.setTimeout(idleTimeout);
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ port: this.#port, host, exclusive: true }, () => {
-        server.off('error', reject);
-        server.on('error', () => {});
-        resolve(server);
-      });
-    });
+    await server.listen(host, this.#port, true);
+    return server;
   }
 }
 
@@ -156,12 +117,10 @@ function channelBinding(socket: Socket): Uint8Array | undefined {
   return certificate === undefined ? undefined : tlsServerEndPoint(certificate.raw);
 }
 
-const httpOptions = {
-  maxHeaderSize: 16_384,
+/** Milliseconds. A connection on which nothing moves for `idleTimeout` is cut. */
+const timeouts = {
   headersTimeout: 20_000,
   requestTimeout: 30_000,
-  connectionsCheckingInterval: 5000,
+  keepAliveTimeout: 65_000,
+  idleTimeout: 120_000,
 } as const;
-
-/** A connection on which nothing moves for so long is cut, milliseconds. */
-const idleTimeout = 120_000;

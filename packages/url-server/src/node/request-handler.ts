@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import {
@@ -13,6 +12,8 @@ import {
 } from '@carmine/auth';
 import { verifiedClientCertificate } from '@carmine/auth/node';
 import { CarmineError } from '@carmine/errors';
+import type { RequestHead, ResponseFields } from '@carmine/http1';
+import type { Exchange } from '@carmine/http1/node';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
 import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
@@ -57,11 +58,15 @@ export interface RequestHandlerOptions {
   readonly answered: (record: AccessRecord, group: UrlGroup | undefined) => void;
 }
 
-/** What becomes known of a request while it is answered. */
-interface Exchange {
+/** A request and what becomes known of it while it is answered. */
+interface Call {
+  readonly exchange: Exchange;
+  readonly port: PortContext;
   group?: UrlGroup;
   identity?: string;
   transfer?: Transfer;
+  /** The last words of an authentication, which go with any answer. */
+  authenticated?: string;
 }
 
 /** What `wrapAcceptor` learns of a connection. */
@@ -106,16 +111,13 @@ export class RequestHandler {
     while (this.#transfers.size > 0) await Promise.all([...this.#transfers].map((transfer) => transfer.done));
   }
 
-  handle(request: IncomingMessage, response: ServerResponse, port: PortContext): void {
-    // A body is never wanted; it is read and dropped so that the connection can go on.
-    request.resume();
-    response.on('error', () => {});
-    const exchange: Exchange = {};
-    this.#record(request, response, exchange);
-    this.#answer(request, response, port, exchange).catch((error) => {
+  handle(exchange: Exchange, port: PortContext): void {
+    const call: Call = { exchange, port };
+    this.#record(call);
+    this.#answer(call).catch((error) => {
       this.#o.warn(`a request failed: ${(error as Error).message}`);
-      if (response.headersSent) response.destroy();
-      else end(response, 503);
+      if (exchange.begun) exchange.destroy();
+      else end(call, 503);
     });
   }
 
@@ -132,82 +134,84 @@ export class RequestHandler {
     await Promise.all(mine.map((transfer) => transfer.done));
   }
 
-  #record(request: IncomingMessage, response: ServerResponse, exchange: Exchange): void {
-    const [time, started, source] = [this.#o.environment.now(), this.#o.now(), request.socket.remoteAddress ?? ''];
-    response.once('close', () => {
-      const { group, identity = '', transfer } = exchange;
+  #record(call: Call): void {
+    const { exchange } = call;
+    const { method, target, fields } = exchange.head;
+    const [time, started, source] = [this.#o.environment.now(), this.#o.now(), exchange.socket.remoteAddress ?? ''];
+    exchange.onOver((whole) => {
+      const { group, identity = '', transfer } = call;
       const record: AccessRecord = {
         time: new Date(time).toISOString(),
         source,
         identity,
-        method: request.method ?? '',
-        path: (request.url ?? '').replace(/[?#].*$/s, ''),
-        range: request.headers.range,
-        status: response.headersSent ? response.statusCode : 0,
+        method,
+        path: target.replace(/[?#].*$/s, ''),
+        range: fields.get('range'),
+        status: exchange.status,
         bytes: transfer?.bytes ?? 0,
         milliseconds: this.#o.now() - started,
-        whole: response.writableFinished,
+        whole,
       };
       this.#o.answered(record, group);
     });
   }
 
-  async #answer(
-    request: IncomingMessage,
-    response: ServerResponse,
-    port: PortContext,
-    exchange: Exchange,
-  ): Promise<void> {
-    if (this.#draining) return end(response, 503, { Connection: 'close', 'Retry-After': '5' });
-    const path = decodePath(request.url ?? '');
-    if (path === undefined) return end(response, 400);
-    const host = hostOf(request.headers.host);
-    const localAddress = (request.socket.localAddress ?? '').replace(/^::ffff:/, '');
+  async #answer(call: Call): Promise<void> {
+    const { exchange, port } = call;
+    if (this.#draining) {
+      exchange.closeAfter();
+      return end(call, 503, [['Retry-After', '5']]);
+    }
+    const { method, target, fields } = exchange.head;
+    const path = decodePath(target);
+    if (path === undefined) return end(call, 400);
+    const host = hostOf(fields.get('host'));
+    const localAddress = (exchange.socket.localAddress ?? '').replace(/^::ffff:/, '');
     const found = route(this.#o.groups(), { port: port.port, scheme: port.scheme, host, localAddress, path });
     // HTTP.SYS answers 400 where nothing is registered, 503 where a registration has nobody behind it.
-    if (found === undefined) return end(response, 400);
+    if (found === undefined) return end(call, 400);
     const { group, suffix } = found;
-    exchange.group = group;
-    if (group.state !== 'listening') return end(response, 503);
+    call.group = group;
+    if (group.state !== 'listening') return end(call, 503);
 
-    const token = this.#authenticate(request, response, group, port);
+    const token = this.#authenticate(call, group);
     if (token === undefined) return;
-    exchange.identity = token.name;
+    call.identity = token.name;
     const url = lookUp(group, suffix);
-    if (url === undefined) return end(response, 404);
-    if (!this.#mayRead(url, token, request.socket)) return end(response, 403);
-    const { method } = request;
-    if (method !== 'GET' && method !== 'HEAD') return end(response, 405, { Allow: 'GET, HEAD' });
-    await this.#serve(group, url, toFileRequest(method, request), response, exchange);
+    if (url === undefined) return end(call, 404);
+    if (!this.#mayRead(url, token, exchange.socket)) return end(call, 403);
+    if (method !== 'GET' && method !== 'HEAD') return end(call, 405, [['Allow', 'GET, HEAD']]);
+    await this.#serve(call, group, url, toFileRequest(method, exchange.head));
   }
 
   /** Undefined when the answer is already given: a challenge, or a refusal. */
-  #authenticate(
-    request: IncomingMessage,
-    response: ServerResponse,
-    group: UrlGroup,
-    port: PortContext,
-  ): Token | undefined {
-    const source = request.socket.remoteAddress ?? '';
+  #authenticate(call: Call, group: UrlGroup): Token | undefined {
+    const { exchange, port } = call;
+    const { socket } = exchange;
+    const source = socket.remoteAddress ?? '';
     const schemes: HttpScheme[] = [
       ...(group.negotiate ? (['negotiate'] as const) : []),
       ...(group.ntlm ? (['ntlm'] as const) : []),
     ];
     const byCertificate = this.#o.clientAuthorities !== undefined && port.scheme === 'https';
     if (schemes.length > 0 || byCertificate) {
-      const acceptor = this.#acceptorFor(request.socket, schemes, port, source);
-      const outcome = acceptor.authenticate(request.headers.authorization);
+      const acceptor = this.#acceptorFor(socket, schemes, port, source);
+      const outcome = acceptor.authenticate(exchange.head.fields.get('authorization'));
       if (outcome.kind === 'accepted') {
-        if (outcome.responseHeader !== undefined) response.setHeader('WWW-Authenticate', outcome.responseHeader);
+        if (outcome.responseHeader !== undefined) call.authenticated = outcome.responseHeader;
         return outcome.token;
       }
       if (schemes.length > 0 && outcome.kind !== 'forbidden') {
-        end(response, 401, { 'WWW-Authenticate': [...outcome.headers] });
+        end(
+          call,
+          401,
+          outcome.headers.map((header) => ['WWW-Authenticate', header]),
+        );
         return undefined;
       }
     }
     if (schemes.length === 0 && this.#o.anonymous) return anonymousToken(source);
-    end(response, 403);
+    end(call, 403);
     return undefined;
   }
 
@@ -251,37 +255,32 @@ export class RequestHandler {
     return url.sddl === '' || accessCheck(parseSddl(url.sddl), token, fileGenericRead);
   }
 
-  async #serve(
-    group: UrlGroup,
-    url: PublishedUrl,
-    request: FileRequest,
-    response: ServerResponse,
-    exchange: Exchange,
-  ): Promise<void> {
+  async #serve(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): Promise<void> {
+    const { exchange } = call;
     if (group.connectionLimit !== unlimited && this.runningOf(group) >= group.connectionLimit)
-      return end(response, 503, { 'Retry-After': '5' });
+      return end(call, 503, [['Retry-After', '5']]);
     let source: SharedSource;
     try {
       source = await this.#o.sources.acquire(url.sourcePath);
     } catch (error) {
-      return end(response, sourceStatus(error));
+      return end(call, sourceStatus(error));
     }
     const { version } = source;
-    const transfer = new Transfer(group, response, this.#o.reading, this.#o.now());
+    const transfer = new Transfer(group, exchange, this.#o.reading, this.#o.now());
     this.#transfers.add(transfer);
-    exchange.transfer = transfer;
+    call.transfer = transfer;
     try {
       const sha256 = this.#o.digests.get(url.sourcePath, version);
       const facts = { size: version.size, validators: validatorsOf(version), sha256 };
       const plan = planResponse(request, facts, () => boundary(this.#o.environment));
-      response.writeHead(plan.status, plan.headers);
+      exchange.begin(plan.status, withAuthentication(call, Object.entries(plan.headers)));
       if (plan.body === undefined) {
-        response.end();
+        exchange.end();
         return;
       }
-      const whole = await this.#send(transfer, source, plan.body, response);
-      if (!whole) response.destroy();
-      else if (!response.writableEnded) response.end();
+      const whole = await this.#send(transfer, source, plan.body, exchange);
+      if (!whole) exchange.destroy();
+      else if (!exchange.ended) exchange.end();
     } finally {
       this.#transfers.delete(transfer);
       source.release();
@@ -294,12 +293,13 @@ export class RequestHandler {
     transfer: Transfer,
     { file, version }: SharedSource,
     body: readonly BodyPart[],
-    out: ServerResponse,
+    out: Exchange,
   ): Promise<boolean> {
     const { group } = transfer;
     for (const part of body) {
       if (typeof part === 'string') {
-        out.write(part, 'latin1');
+        if (part === body.at(-1)) out.end(Buffer.from(part, 'latin1'));
+        else void out.write(Buffer.from(part, 'latin1'));
         continue;
       }
       const whole = await sendFile({
@@ -342,16 +342,15 @@ function lookUp(group: UrlGroup, suffix: string): PublishedUrl | undefined {
   }
 }
 
-function toFileRequest(method: 'GET' | 'HEAD', { headers }: IncomingMessage): FileRequest {
-  const single = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined);
+function toFileRequest(method: 'GET' | 'HEAD', { fields }: RequestHead): FileRequest {
   return {
     method,
-    range: headers.range,
-    ifMatch: headers['if-match'],
-    ifNoneMatch: headers['if-none-match'],
-    ifModifiedSince: headers['if-modified-since'],
-    ifUnmodifiedSince: headers['if-unmodified-since'],
-    ifRange: single(headers['if-range']),
+    range: fields.get('range'),
+    ifMatch: fields.get('if-match'),
+    ifNoneMatch: fields.get('if-none-match'),
+    ifModifiedSince: fields.get('if-modified-since'),
+    ifUnmodifiedSince: fields.get('if-unmodified-since'),
+    ifRange: fields.get('if-range'),
   };
 }
 
@@ -370,9 +369,12 @@ function hostOf(header: string | undefined): string {
   return (header ?? '').replace(/:\d*$/, '').toLowerCase();
 }
 
-function end(response: ServerResponse, status: number, headers: Record<string, string | string[]> = {}): void {
-  response.writeHead(status, { ...headers, 'Content-Length': '0' });
-  response.end();
+function end(call: Call, status: number, fields: ResponseFields = []): void {
+  call.exchange.respond(status, withAuthentication(call, fields));
+}
+
+function withAuthentication({ authenticated }: Call, fields: ResponseFields): ResponseFields {
+  return authenticated === undefined ? fields : [...fields, ['WWW-Authenticate', authenticated]];
 }
 
 /** 144 random bits in characters that RFC 2046 allows without quotes: no file has them. */

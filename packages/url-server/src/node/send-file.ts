@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import type { ServerResponse } from 'node:http';
+import type { Exchange } from '@carmine/http1/node';
 import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -11,8 +11,8 @@ export interface SendOptions {
   readonly file: FileHandle;
   readonly version: FileVersion;
   readonly range: ByteRange;
-  /** Its head is written; Content-Length says what comes. */
-  readonly out: ServerResponse;
+  /** Begun; Content-Length says what comes. */
+  readonly out: Exchange;
   /** Bytes per second that the group may send; infinite without a limit. */
   readonly rate: () => number;
   /** Waits until so many bytes may be sent. */
@@ -81,14 +81,17 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     if (bytes === 0 || changed()) return finish(false);
     position += bytes;
     options.sent(bytes);
-    intact = await write(out, buffer.subarray(0, bytes), small && options.last && position > range.last);
+    const chunk = buffer.subarray(0, bytes);
+    // A small buffer is used once: nobody waits until the last one is taken.
+    if (small && options.last && position > range.last) out.end(chunk);
+    else intact = await out.write(chunk);
     if (!intact) return finish(false);
     ordinary = buffer.length;
   }
   return finish(true);
 
   function rawLength(from: number): number {
-    if (native === undefined || Number.isFinite(options.rate()) || out.writableLength > 0) return 0;
+    if (native === undefined || Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
     if (descriptorOf(out.socket) === undefined) return 0;
     if (from < coldUntil) return 0;
     if (residentUntil - from < waitingWrite) {
@@ -124,7 +127,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
       const missing = calls.unacknowledged(socket);
       if (missing === 0) return true;
       // Something moves: the time-out for idle connections starts again.
-      if (missing !== before) out.socket?.setTimeout(out.socket.timeout ?? 0);
+      if (missing !== before) out.socket.setTimeout(out.socket.timeout ?? 0);
       before = missing;
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -136,23 +139,6 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     buffer = empty;
     return whole;
   }
-}
-
-/** Writes, ends the answer if told to, and waits until it is taken; false when the peer is gone. */
-function write(out: ServerResponse, chunk: Buffer, last: boolean): Promise<boolean> {
-  if (out.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const done = (error?: Error | null) => {
-      out.off('close', gone);
-      resolve(error === undefined || error === null);
-    };
-    out.once('close', gone);
-    if (last) out.end(chunk, done);
-    else out.write(chunk, done);
-    function gone() {
-      resolve(false);
-    }
-  });
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { Exchange } from '@carmine/http1/node';
 import type { UrlGroup } from '../group.ts';
 import { type ReadingLimits, ReadingRate } from '../reading-rate.ts';
 import { type NativeFile, queuedBytes } from './native-file.ts';
@@ -10,21 +10,21 @@ export class Transfer {
   bytes = 0;
   /** Resolves when nothing of it is left. */
   readonly done: Promise<void>;
-  readonly #response: ServerResponse;
+  readonly #exchange: Exchange;
   readonly #rate: ReadingRate | undefined;
   #stopped = false;
   #wake: () => void = () => {};
   #finish: () => void = () => {};
 
   /** @param limits undefined: he may read as slowly as he likes. */
-  constructor(group: UrlGroup, response: ServerResponse, limits: ReadingLimits | undefined, now: number) {
+  constructor(group: UrlGroup, exchange: Exchange, limits: ReadingLimits | undefined, now: number) {
     this.group = group;
     this.#rate = limits === undefined ? undefined : new ReadingRate(limits, now);
-    this.#response = response;
+    this.#exchange = exchange;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    response.once('close', () => this.#end());
+    exchange.onOver(() => this.#end());
   }
 
   /** It was told to stop, or the connection is gone. */
@@ -35,17 +35,15 @@ export class Transfer {
   /** Cuts the connection. */
   stop(): void {
     this.#end();
-    this.#response.destroy();
+    this.#exchange.destroy();
   }
 
   /** Looks at how the peer reads, and cuts the connection when that is too slow; to be called now and then. */
   checkRate(now: number, native: NativeFile | undefined): void {
-    const { socket } = this.#response;
+    const { socket } = this.#exchange;
     if (this.#rate === undefined) return;
-    // While an earlier answer is sent on the same connection, that one is looked at.
-    if (socket === null) this.#rate.excuse(rateInterval);
     // What moves is not idle, however little the buffers show of it.
-    else if (this.#rate.progress(this.bytes - queuedBytes(socket, native), now)) socket.setTimeout(socket.timeout ?? 0);
+    if (this.#rate.progress(this.bytes - queuedBytes(socket, native), now)) socket.setTimeout(socket.timeout ?? 0);
     else if (this.#rate.tooSlow(now)) this.stop();
   }
 
