@@ -1,4 +1,11 @@
-import { type EndedJob, type Filetime, fromFiletime, type JobSnapshot, sizeUnknown } from '@carmine/core';
+import {
+  type EndedJob,
+  type Filetime,
+  fromFiletime,
+  type JobSnapshot,
+  sizeUnknown,
+  type UrlTransfer,
+} from '@carmine/core';
 import { formatHresult } from '@carmine/errors';
 import { formatBytes, table } from './output.ts';
 
@@ -49,6 +56,37 @@ export function endedJobDocument(job: EndedJob) {
     ended: time(job.endTime),
     owner: job.owner,
   };
+}
+
+/** What a server agent is sending, as `carmine.transfer/1` shows it. */
+export function transferDocument(transfer: UrlTransfer) {
+  return {
+    schema: 'carmine.transfer/1' as const,
+    id: transfer.transferId,
+    urlGroup: transfer.urlGroup,
+    urlSuffix: transfer.urlSuffix,
+    identity: transfer.identity,
+    source: transfer.source,
+    range: transfer.range,
+    length: transfer.length,
+    bytesSent: transfer.bytesSent,
+    started: time(transfer.startTime),
+  };
+}
+
+export function transferTable(transfers: readonly UrlTransfer[]): string {
+  if (transfers.length === 0) return 'nothing is being sent';
+  return table(
+    ['ID', 'URL', 'PEER', 'ACCOUNT', 'RANGE', 'SENT'],
+    transfers.map((each) => [
+      String(each.transferId),
+      each.urlGroup + each.urlSuffix,
+      each.source,
+      each.identity,
+      each.range ?? '',
+      `${formatBytes(each.bytesSent)} of ${formatBytes(each.length)}`,
+    ]),
+  );
 }
 
 export function jobTable(jobs: readonly JobSnapshot[]): string {

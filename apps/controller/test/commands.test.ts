@@ -229,6 +229,27 @@ describe('what a command asks the machine for, and says', () => {
       ],
       `prefix           ${prefix}\nstate            draining\nURLs             12\nnegotiate        on\nntlm             on\nConnectionLimit  none\nBandwidthLimit   none\n`,
     ],
+    ['url-group transfers', { listTransfers: [] }, [['listTransfers']], 'nothing is being sent\n'],
+    [
+      'url-group transfers',
+      {
+        listTransfers: [
+          {
+            transferId: 7,
+            urlGroup: prefix,
+            urlSuffix: 's',
+            identity: 'HOST\\reader',
+            source: '192.0.2.7',
+            range: 'bytes=0-',
+            length: 2048n,
+            bytesSent: 1024n,
+            startTime: 133_000_000_000_000_000n,
+          },
+        ],
+      },
+      [['listTransfers']],
+      `ID  URL${' '.repeat(prefix.length + 1 - 3)}  PEER       ACCOUNT      RANGE     SENT\n7   ${prefix}s  192.0.2.7  HOST\\reader  bytes=0-  1.0 KiB of 2.0 KiB\n`,
+    ],
     [
       `url-group auth ${prefix} --scheme ntlm --disable`,
       { getUrlGroupAuthentication: false },

@@ -31,6 +31,7 @@ carmine url-group create PREFIX TARGET-OPTIONS
 carmine url-group delete PREFIX TARGET-OPTIONS
 carmine url-group list TARGET-OPTIONS
 carmine url-group show PREFIX TARGET-OPTIONS
+carmine url-group transfers TARGET-OPTIONS
 carmine url-group auth PREFIX TARGET-OPTIONS [--scheme SCHEME] [--enable] [--disable]
 carmine url-group property PREFIX PROPERTY [VALUE] TARGET-OPTIONS
 carmine url create PREFIX SUFFIX PATH TARGET-OPTIONS [--sddl SDDL] [--certificate CERTIFICATE]

@@ -227,6 +227,37 @@ export const carmineUrlClass: CimClass = {
   methods: [],
 };
 
+/** An answer with content that is being sent. */
+export const carmineTransferClass: CimClass = {
+  namespace: carmineNamespace,
+  name: 'CarmineTransfer',
+  provider,
+  description: 'A transfer that is running.',
+  properties: [
+    {
+      name: 'TransferId',
+      type: 'uint32',
+      array: false,
+      key: true,
+      writable: false,
+      description: 'Number of the transfer in this run of the agent.',
+    },
+    ...(
+      [
+        ['UrlGroup', 'string', 'URL prefix of the group.'],
+        ['UrlSuffix', 'string', 'Suffix of the URL.'],
+        ['Identity', 'string', 'Account that asked.'],
+        ['Source', 'string', 'Address of the peer.'],
+        ['Range', 'string', 'Range that was asked for; NULL for the whole file.'],
+        ['Length', 'uint64', 'Size of the file in bytes.'],
+        ['BytesSent', 'uint64', 'Bytes of the file handed to the connection so far.'],
+        ['StartTime', 'uint64', 'FILETIME of the request.'],
+      ] as const
+    ).map(([name, type, description]) => ({ name, type, array: false, key: false, writable: false, description })),
+  ],
+  methods: [],
+};
+
 /** The part of Win32_UserAccount that a controller needs to write SDDL; Windows has the same class there. */
 export const userAccountClass: CimClass = {
   namespace: accountNamespace,

@@ -6,12 +6,14 @@ import {
   type JobFileDetails,
   jobStates,
   type UrlGroupExtensions,
+  type UrlTransfer,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { type ClassBinding, integer, optionalBoolean, optionalText, text, type Values } from './binding.ts';
 import {
   carmineEndedJobClass,
   carmineJobFileClass,
+  carmineTransferClass,
   carmineUrlClass,
   carmineUrlGroupClass,
   userAccountClass,
@@ -57,7 +59,7 @@ export function bindJobExtensions(jobs: JobExtensions): ClassBinding[] {
   ];
 }
 
-/** Serves CarmineUrl and CarmineUrlGroup. */
+/** Serves CarmineUrl, CarmineUrlGroup and CarmineTransfer. */
 export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding[] {
   return [
     {
@@ -82,6 +84,19 @@ export function bindUrlGroupExtensions(groups: UrlGroupExtensions): ClassBinding
           ['State', group.state],
           ['UrlCount', group.urlCount],
         ]);
+      },
+      methods: {},
+    },
+    {
+      cls: carmineTransferClass,
+      async get(keys, options) {
+        const wanted = integer(keys, 'TransferId');
+        for await (const transfer of groups.listTransfers(options))
+          if (transfer.transferId === wanted) return transferToValues(transfer);
+        throw new CarmineError('cim/not-found', { context: { what: 'the transfer' } });
+      },
+      async *enumerate(options) {
+        for await (const transfer of groups.listTransfers(options)) yield transferToValues(transfer);
       },
       methods: {},
     },
@@ -128,6 +143,20 @@ function endedToValues(job: EndedJob): Values {
     ['EndTime', job.endTime],
     ['Reason', job.reason],
     ['LastError', job.lastError],
+  ]);
+}
+
+function transferToValues(transfer: UrlTransfer): Values {
+  return new Map<string, CimValue>([
+    ['TransferId', transfer.transferId],
+    ['UrlGroup', transfer.urlGroup],
+    ['UrlSuffix', transfer.urlSuffix],
+    ['Identity', transfer.identity],
+    ['Source', transfer.source],
+    ['Range', transfer.range],
+    ['Length', transfer.length],
+    ['BytesSent', transfer.bytesSent],
+    ['StartTime', transfer.startTime],
   ]);
 }
 

@@ -9,6 +9,7 @@ export {
   carmineEndedJobClass,
   carmineJobFileClass,
   carmineNamespace,
+  carmineTransferClass,
   carmineUrlClass,
   carmineUrlGroupClass,
   userAccountClass,

@@ -316,6 +316,25 @@ function urlGroupProxy(caller: Caller): UrlGroupProvider & UrlGroupExtensions {
       return { storeName: asText(out.get('StoreName')), hash: hash instanceof Uint8Array ? hash : new Uint8Array() };
     },
     removeSslCertificate: (port, options) => caller.act(classPath, 'RemoveSslCertificate', { Port: port }, options),
+    async *listTransfers(options) {
+      try {
+        for await (const { properties: p } of cim.enumerateInstances(carmineNamespace, 'CarmineTransfer', options)) {
+          yield {
+            transferId: asNumber(p.get('TransferId')),
+            urlGroup: asText(p.get('UrlGroup')),
+            urlSuffix: asText(p.get('UrlSuffix')),
+            identity: asText(p.get('Identity')),
+            source: asText(p.get('Source')),
+            range: asNullableText(p.get('Range')),
+            length: asBigint(p.get('Length')),
+            bytesSent: asBigint(p.get('BytesSent')),
+            startTime: asBigint(p.get('StartTime')),
+          };
+        }
+      } catch (error) {
+        throw extensionError(error, 'tell its transfers');
+      }
+    },
     async getUrlGroupDetails(prefix, options) {
       try {
         const path = pathTo(carmineNamespace, 'CarmineUrlGroup', { UrlGroup: prefix });

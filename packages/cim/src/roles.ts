@@ -86,6 +86,7 @@ const needs: ReadonlyMap<string, { readonly instances: SecuredObject; readonly m
     ],
     ['CarmineUrl', { instances: 'url', methods: new Map() }],
     ['CarmineUrlGroup', { instances: 'urlGroup', methods: new Map() }],
+    ['CarmineTransfer', { instances: 'urlGroup', methods: new Map() }],
     ['Win32_UserAccount', { instances: 'account', methods: new Map() }],
   ]);
 

@@ -63,9 +63,10 @@ describe('the access check', () => {
       'BitsCompactServerUrlGroup',
       'CarmineUrl',
       'CarmineUrlGroup',
+      'CarmineTransfer',
       'Win32_UserAccount',
     ]);
-    expect(operations).toHaveLength(8 * 6 + 10 + 12);
+    expect(operations).toHaveLength(9 * 6 + 10 + 12);
   });
 
   describe.each(callers)('refuses %s', (_who, token) => {

@@ -22,6 +22,19 @@ describe('GetInstance', () => {
         getFileDetails: fileDetails,
         getUrlGroup: 'http://+:80/a/',
         getUrlDetails: { urlGroup: 'http://+:80/a/', urlSuffix: 's', length: 5n, sha256: null },
+        listTransfers: [
+          {
+            transferId: 1,
+            urlGroup: 'http://+:80/a/',
+            urlSuffix: 's',
+            identity: '',
+            source: '192.0.2.7',
+            range: null,
+            length: 5n,
+            bytesSent: 0n,
+            startTime: 1n,
+          },
+        ],
         lookUpAccount: account,
       }).provider,
     );
@@ -31,8 +44,12 @@ describe('GetInstance', () => {
       await cim.getInstance(path('CarmineJobFile', { JobId: jobId, FileIndex: '0' }, carmineNamespace)),
       await cim.getInstance(groupPath),
       await cim.getInstance(path('CarmineUrl', { UrlGroup: 'http://+:80/a', UrlSuffix: 's' }, carmineNamespace)),
+      await cim.getInstance(path('CarmineTransfer', { TransferId: '1' }, carmineNamespace)),
       await cim.getInstance(path('Win32_UserAccount', { Domain: 'HOST', Name: 'admin' }, 'root/CIMV2')),
     ];
+    await expect(cim.getInstance(path('CarmineTransfer', { TransferId: '2' }, carmineNamespace))).rejects.toMatchObject(
+      { code: 'cim/not-found' },
+    );
     for (const instance of instances) {
       const cls = dispatcher.schema.findClass(instance.namespace, instance.className)!;
       expect([...instance.properties.keys()]).toEqual(cls.properties.map(({ name }) => name));
@@ -56,7 +73,7 @@ describe('GetInstance', () => {
       Completed: false,
     });
     expect(instances[1]!.properties.get('State')).toBe(8);
-    expect(events).toHaveLength(6);
+    expect(events).toHaveLength(8);
     expect(events[2]).toMatchObject({ action: 'GetInstance', outcome: 'allowed', result: 0 });
     expect(events[2]?.object).toBe(`CarmineJobFile.JobId="${jobId}",FileIndex="0"`);
   });

@@ -29,6 +29,18 @@ const result =
     out: new Map(Object.entries(out)),
   });
 
+const transfer = {
+  transferId: 7,
+  urlGroup: 'http://+:80/a/',
+  urlSuffix: 's',
+  identity: 'HOST\\reader',
+  source: '192.0.2.7',
+  range: null,
+  length: 5n,
+  bytesSent: 3n,
+  startTime: 133_000_000_000_000_000n,
+};
+
 describe('through dispatcher and proxy', () => {
   it('nothing is lost', async () => {
     const { provider } = recorder({
@@ -37,6 +49,7 @@ describe('through dispatcher and proxy', () => {
       listEndedJobs: [endedJob],
       getFileDetails: fileDetails,
       getUrlDetails: { urlGroup: 'g', urlSuffix: 's', length: 5n, sha256: 'ab' },
+      listTransfers: [transfer, { ...transfer, transferId: 8, range: 'bytes=0-1' }],
       listAccounts: [account],
       lookUpAccount: account,
     });
@@ -51,6 +64,10 @@ describe('through dispatcher and proxy', () => {
       length: 5n,
       sha256: 'ab',
     });
+    expect(await collect(urlGroups.listTransfers())).toEqual([
+      transfer,
+      { ...transfer, transferId: 8, range: 'bytes=0-1' },
+    ]);
     expect(await collect(accounts.listAccounts())).toEqual([account]);
   });
 
@@ -109,6 +126,7 @@ describe('a machine without Carmine’s classes', () => {
       await expect(jobs.modifyFileDetails(jobId, 0, { computeSha256: true })).rejects.toMatchObject(missing);
       await expect(collect(jobs.listEndedJobs())).rejects.toMatchObject(missing);
       await expect(urlGroups.getUrlDetails('g', 's')).rejects.toMatchObject(missing);
+      await expect(collect(urlGroups.listTransfers())).rejects.toMatchObject(missing);
       // The classes of Windows are no extension: without them the machine is no BITS machine.
       await expect(jobs.getJob(jobId)).rejects.toMatchObject({ code });
     },

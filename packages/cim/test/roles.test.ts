@@ -82,6 +82,7 @@ const expected: Record<string, Record<string, string>> = {
   },
   CarmineUrl: instances('rop', 'p', 'p'),
   CarmineUrlGroup: instances('rop', 'p', 'p'),
+  CarmineTransfer: instances('rop', 'p', 'p'),
   Win32_UserAccount: instances('', '', ''),
 };
 
@@ -112,10 +113,10 @@ const callFor = (action: string): Call =>
 
 describe('every cell: role, call and class', () => {
   it('is all there is', () => {
-    expect(cells).toHaveLength(roles.length * (8 * 5 + 10 + 12));
+    expect(cells).toHaveLength(roles.length * (9 * 5 + 10 + 12));
     expect(cells.filter(([, , , , letters]) => letters === undefined)).toEqual([]);
     const named = Object.entries(expected).flatMap(([cls, row]) => Object.keys(row).map((name) => `${cls}.${name}`));
-    expect(named).toHaveLength(8 * 5 + 10 + 12);
+    expect(named).toHaveLength(9 * 5 + 10 + 12);
   });
 
   it.each(cells)('%s, %s of %s', async (role, action, _name, cls, letters = '') => {

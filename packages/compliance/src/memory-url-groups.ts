@@ -8,6 +8,7 @@ import {
   type UrlGroupProperty,
   type UrlGroupProvider,
   type UrlGroupScheme,
+  type UrlTransfer,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 
@@ -110,6 +111,9 @@ export class MemoryUrlGroups implements UrlGroupProvider, UrlGroupExtensions {
     this.#certificates.delete(port);
     return 0;
   }
+
+  /** This provider sends nothing. */
+  async *listTransfers(): AsyncIterable<UrlTransfer> {}
 
   async getUrlGroupDetails(prefix: string): Promise<UrlGroupDetails> {
     return { urlGroup: parseUrlPrefix(prefix).text, state: 'listening', urlCount: this.#find(prefix).urls.size };

@@ -54,6 +54,8 @@ export function urlGroupProviderSuite(name: string, open: () => Promise<UrlGroup
       expect(await groups.getUrlGroupDetails(prefix)).toEqual({ urlGroup: prefix, state: 'listening', urlCount: 1 });
       expect(await groups.deleteUrl(prefix, 'DIR/file.bin')).toBe(0);
       expect((await groups.getUrlGroupDetails(prefix)).urlCount).toBe(0);
+      // Nobody fetches anything here.
+      for await (const transfer of groups.listTransfers()) expect.fail(`unexpected: ${transfer.urlSuffix}`);
       expect(await groups.checkUrl(prefix, 'Dir/File.bin')).toBe(false);
     });
 

@@ -1,4 +1,4 @@
-import type { CallOptions, SuccessCode } from './call.ts';
+import type { CallOptions, Filetime, SuccessCode } from './call.ts';
 import type { UrlGroupState } from './url-group-machine.ts';
 
 /** WMI values of SetUrlGroupAuthentication's Scheme (2 is reserved). */
@@ -75,8 +75,29 @@ export interface UrlGroupDetails {
   readonly urlCount: number;
 }
 
+/** An answer with content that Carmine's server agent is sending. */
+export interface UrlTransfer {
+  /** Of this run of the agent, from 1. */
+  readonly transferId: number;
+  readonly urlGroup: string;
+  readonly urlSuffix: string;
+  /** Who asked: the account's name, empty for nobody in particular. */
+  readonly identity: string;
+  /** Address of the peer. */
+  readonly source: string;
+  /** The `Range` that was asked for; null for all. */
+  readonly range: string | null;
+  /** Size of the file, bytes. */
+  readonly length: bigint;
+  /** Of the file, handed to the connection so far, bytes. */
+  readonly bytesSent: bigint;
+  readonly startTime: Filetime;
+}
+
 /** Carmine's server agent beyond Windows; on a machine without it every call fails as `unsupported`. */
 export interface UrlGroupExtensions {
+  /** The answers with content that are being sent now. */
+  listTransfers(options?: CallOptions): AsyncIterable<UrlTransfer>;
   getUrlGroupDetails(prefix: string, options?: CallOptions): Promise<UrlGroupDetails>;
   getUrlDetails(prefix: string, urlSuffix: string, options?: CallOptions): Promise<UrlDetails>;
 }

@@ -1,4 +1,4 @@
-import type { SslCertificateBinding, UrlPrefix } from '@carmine/core';
+import type { SslCertificateBinding, UrlPrefix, UrlTransfer } from '@carmine/core';
 import type { PublishedUrl, UrlGroup } from './group.ts';
 import type { FileVersion } from './validators.ts';
 
@@ -20,6 +20,8 @@ export interface Ports {
   close(port: number): Promise<void>;
   /** Ends running answers of a group; resolves when they are gone. */
   endTransfers(group: UrlGroup): Promise<void>;
+  /** The answers with content that are being sent. */
+  transfers(): readonly UrlTransfer[];
 }
 
 export interface PortTls {
@@ -35,8 +37,23 @@ export interface SourceFiles {
   inspect(path: string): Promise<FileVersion>;
 }
 
+/** What a version of a file is known to hold. */
+export interface FileDigests {
+  /** SHA-256 of the whole file. */
+  readonly sha256: Uint8Array;
+  /** SHA-256 of each block of `blockSize` octets, the last may be shorter, one after the other. */
+  readonly blocks: Uint8Array;
+}
+
 /** Digests of sources, computed in the background. */
 export interface DigestSource {
-  /** Asks for the digest of a version of a file; undefined until it is known. */
-  get(path: string, version: FileVersion): Uint8Array | undefined;
+  /** Asks for the digests of a version of a file; undefined until they are known. */
+  get(path: string, version: FileVersion): FileDigests | undefined;
+}
+
+/** Where digests outlive the process: reading a file again costs much. */
+export interface DigestStore {
+  loadDigests(path: string, version: FileVersion): FileDigests | undefined;
+  /** Replaces those of another version. */
+  saveDigests(path: string, version: FileVersion, digests: FileDigests): Promise<void>;
 }

@@ -11,6 +11,7 @@ import {
   type UrlGroupProperty,
   type UrlGroupProvider,
   type UrlGroupScheme,
+  type UrlTransfer,
   urlGroupTransition,
 } from '@carmine/core';
 import { CarmineError, isCarmineError } from '@carmine/errors';
@@ -130,18 +131,11 @@ class Groups implements UrlGroups {
     const key = suffixKey(p.urlSuffix);
     if (p.sddlAuth !== '') parseSddl(p.sddlAuth);
     const certificateHash = hashText(p.certificateHashAccessCheck ?? undefined);
-    return this.#exclusive(async () => {
-      const group = this.#find(prefix);
-      const existing = group.urls.get(key);
-      if (existing !== undefined && existing.sourcePath !== p.sourceFilePath) {
-        throw new CarmineError('url/exists', { context: { suffix: p.urlSuffix } });
-      }
-      if (certificateHash !== undefined && group.prefix.scheme !== 'https') {
-        throw new CarmineError('url-group/invalid-argument', {
-          context: { name: 'CertificateHashAccessCheck', reason: 'client certificates need an https group' },
-        });
-      }
-      const version = await this.#o.files.inspect(p.sourceFilePath);
+    this.#publishable(prefix, key, p);
+    const version = await this.#o.files.inspect(p.sourceFilePath);
+    // Who creates many at once shares commits with himself: only the decision is exclusive, not the wait for the disk.
+    const saved = await this.#exclusive(async () => {
+      const { group, existing } = this.#publishable(prefix, key, p);
       const url: PublishedUrl = {
         suffix: existing?.suffix ?? p.urlSuffix,
         key,
@@ -149,12 +143,36 @@ class Groups implements UrlGroups {
         sddl: p.sddlAuth,
         certificateHash,
       };
-      await this.#o.store.saveUrl(group.prefix, url);
       group.urls.set(key, url);
-      this.#o.digests.get(p.sourceFilePath, version);
-      if (certificateHash !== undefined) await this.#servePort(group.prefix.port, 'warn');
-      return 0;
+      const saving = this.#o.store.saveUrl(group.prefix, url).catch((error: unknown) => {
+        if (group.urls.get(key) === url) {
+          if (existing === undefined) group.urls.delete(key);
+          else group.urls.set(key, existing);
+        }
+        throw error;
+      });
+      if (certificateHash === undefined) return { saving };
+      await saving;
+      await this.#servePort(group.prefix.port, 'warn');
+      return { saving };
     });
+    await saved.saving;
+    this.#o.digests.get(p.sourceFilePath, version);
+    return 0;
+  }
+
+  /** Throws when a URL cannot be published under that key. */
+  #publishable(prefix: string, key: string, p: CreateUrlParameters) {
+    const group = this.#find(prefix);
+    const existing = group.urls.get(key);
+    if (existing !== undefined && existing.sourcePath !== p.sourceFilePath)
+      throw new CarmineError('url/exists', { context: { suffix: p.urlSuffix } });
+    if (hashText(p.certificateHashAccessCheck ?? undefined) !== undefined && group.prefix.scheme !== 'https') {
+      throw new CarmineError('url-group/invalid-argument', {
+        context: { name: 'CertificateHashAccessCheck', reason: 'client certificates need an https group' },
+      });
+    }
+    return { group, existing };
   }
 
   async checkUrl(prefix: string, urlSuffix: string): Promise<boolean> {
@@ -236,6 +254,10 @@ class Groups implements UrlGroups {
     });
   }
 
+  async *listTransfers(): AsyncIterable<UrlTransfer> {
+    yield* this.#o.ports.transfers();
+  }
+
   async getUrlGroupDetails(prefix: string): Promise<UrlGroupDetails> {
     const { prefix: found, state, urls } = this.#find(prefix);
     return { urlGroup: found.text, state, urlCount: urls.size };
@@ -246,12 +268,12 @@ class Groups implements UrlGroups {
     const url = group.urls.get(suffixKey(urlSuffix));
     if (url === undefined) throw new CarmineError('cim/not-found', { context: { what: 'the URL' } });
     const version = await this.#o.files.inspect(url.sourcePath);
-    const digest = this.#o.digests.get(url.sourcePath, version);
+    const digests = this.#o.digests.get(url.sourcePath, version);
     return {
       urlGroup: group.prefix.text,
       urlSuffix: url.suffix,
       length: BigInt(version.size),
-      sha256: digest === undefined ? null : hex(digest),
+      sha256: digests === undefined ? null : hex(digests.sha256),
     };
   }
 

@@ -16,7 +16,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Account, createHttpInitiator, ntOwfV1 } from '@carmine/auth';
 import { urlGroupProviderSuite } from '@carmine/compliance';
+import type { UrlTransfer } from '@carmine/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blockSize } from '../src/block-list.ts';
 import { createUrlServer, type UrlServer } from '../src/node/index.ts';
 
 const environment = { now: () => Date.now(), randomBytes: (length: number) => new Uint8Array(randomBytes(length)) };
@@ -69,6 +71,12 @@ async function open(changes: Partial<Parameters<typeof createUrlServer>[0]> = {}
 }
 
 /** A port that was free a moment ago. */
+async function transfersOf({ groups }: UrlServer): Promise<UrlTransfer[]> {
+  const transfers: UrlTransfer[] = [];
+  for await (const transfer of groups.listTransfers()) transfers.push(transfer);
+  return transfers;
+}
+
 async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
@@ -261,6 +269,49 @@ describe('serving', () => {
     await expectDigest(Buffer.from('another'));
   });
 
+  it('offers a block list beside a file once it is known, to those who may read the file', async () => {
+    const path = join(fixture.folder, 'blocks');
+    const bytes = randomBytes(2 * blockSize + 5);
+    writeFileSync(path, bytes);
+    const one = client(port);
+    const get = (suffix: string, method = 'GET') => one.get(`/g/${suffix}`, { method });
+    const publish = (urlSuffix: string, sddlAuth: string) =>
+      server.groups.createUrl(prefix, { urlSuffix, sourceFilePath: path, sddlAuth });
+    await publish('blocks', '');
+    await publish('hidden blocks', 'D:');
+    expect([404, 200]).toContain((await get('blocks?carmine=block-list')).status);
+    await expect
+      .poll(async () => (await get('blocks', 'HEAD')).headers['link'], { timeout: 5000, interval: 10 })
+      .toBe(
+        '<?carmine=block-list>; rel="https://carmine.invalid/rel/block-list"; type="application/vnd.carmine.block-list+json"',
+      );
+    const { headers } = await get('blocks', 'HEAD');
+    const list = await get('blocks?carmine=block-list');
+    expect(list.headers['content-type']).toBe('application/vnd.carmine.block-list+json');
+    const hash = (from: number, to: number) => createHash('sha256').update(bytes.subarray(from, to)).digest('base64');
+    expect(JSON.parse(list.body.toString())).toEqual({
+      schema: 'carmine.blockList/1',
+      length: bytes.length,
+      etag: headers.etag,
+      blockSize,
+      algorithm: 'sha-256',
+      blocks: [hash(0, blockSize), hash(blockSize, 2 * blockSize), hash(2 * blockSize, bytes.length)],
+    });
+    const head = await get('blocks?carmine=block-list', 'HEAD');
+    expect([head.status, head.headers['content-length'], head.body.length]).toEqual([200, String(list.body.length), 0]);
+    expect((await get('hidden%20blocks?carmine=block-list')).status).toBe(403);
+    expect((await get('none?carmine=block-list')).status).toBe(404);
+    // An empty file has no blocks; other queries are nothing.
+    expect((await get('empty?carmine=block-list')).status).toBe(404);
+    expect((await get('blocks?carmine=block-lists')).body.equals(bytes)).toBe(true);
+    // A list is of one version.
+    utimesSync(path, new Date(), new Date(0));
+    const changed = await get('blocks', 'HEAD');
+    expect(changed.headers.etag).not.toBe(headers.etag);
+    expect(changed.headers['link']).toBeUndefined();
+    one.close();
+  });
+
   it('enforces ConnectionLimit, and ends running answers when the group is deleted', async () => {
     const otherPort = await freePort();
     const other = `http://+:${otherPort}/limited/`;
@@ -277,8 +328,20 @@ describe('serving', () => {
     const running = slow.get('/limited/slow').catch(() => ({ whole: false, body: Buffer.alloc(0) }));
     await expect.poll(() => server.running(), { interval: 5 }).toBe(1);
     expect((await second.get('/limited/slow')).status).toBe(503);
+    const [transfer, ...rest] = await transfersOf(server);
+    expect(rest).toEqual([]);
+    expect(transfer).toMatchObject({
+      urlGroup: other,
+      urlSuffix: 'slow',
+      identity: 'HOST\\reader',
+      source: '127.0.0.1',
+      range: null,
+      length: BigInt(content.length),
+    });
+    expect(transfer?.bytesSent).toBeLessThan(BigInt(content.length));
     await server.groups.deleteUrlGroup(other);
     const answer = await running;
+    expect(await transfersOf(server)).toEqual([]);
     expect(answer.whole).toBe(false);
     expect(answer.body.length).toBeLessThan(content.length);
     expect(server.running()).toBe(0);
@@ -308,6 +371,53 @@ describe('serving', () => {
     expect(answer.whole).toBe(false);
     one.close();
     await server.groups.deleteUrlGroup(other);
+  });
+});
+
+describe('what outlives a restart', () => {
+  it('are digests, as long as the file is the same and published', async () => {
+    const stateDir = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-state-')));
+    const port = await freePort();
+    const prefix = `http://+:${port}/g/`;
+    const run = async <T>(work: (server: UrlServer, folder: string) => Promise<T>, roots: readonly string[]) => {
+      const { server, close } = await open({ stateDir, roots });
+      try {
+        return await work(server, stateDir);
+      } finally {
+        await close();
+      }
+    };
+    const files = realpathSync(mkdtempSync(join(tmpdir(), 'carmine-files-')));
+    const path = join(files, 'file');
+    writeFileSync(path, 'content');
+    const digest = createHash('sha256').update('content').digest('hex');
+    const known = async (server: UrlServer) => (await server.groups.getUrlDetails(prefix, 'file')).sha256;
+    await run(
+      async (server) => {
+        await server.groups.createUrlGroup(prefix);
+        await server.groups.createUrl(prefix, { urlSuffix: 'file', sourceFilePath: path, sddlAuth: '' });
+        await expect.poll(() => known(server), { interval: 5 }).toBe(digest);
+      },
+      [files],
+    );
+    await run(async (server) => expect(await known(server)).toBe(digest), [files]);
+    utimesSync(path, new Date(), new Date(0));
+    await run(
+      async (server) => {
+        expect(await known(server)).toBeNull();
+        await expect.poll(() => known(server), { interval: 5 }).toBe(digest);
+        await server.groups.deleteUrl(prefix, 'file');
+      },
+      [files],
+    );
+    await run(
+      async (server) => {
+        await server.groups.createUrl(prefix, { urlSuffix: 'file', sourceFilePath: path, sddlAuth: '' });
+        expect(await known(server)).toBeNull();
+      },
+      [files],
+    );
+    for (const folder of [stateDir, files]) rmSync(folder, { recursive: true });
   });
 });
 

@@ -3,11 +3,13 @@ import {
   type UrlGroupDetails,
   type UrlGroupExtensions,
   type UrlGroupScheme,
+  type UrlTransfer,
   urlGroupProperties,
   urlGroupSchemes,
 } from '@carmine/core';
 import { isCarmineError } from '@carmine/errors';
 import { withMachine } from '../connect.ts';
+import { transferDocument, transferTable } from '../documents.ts';
 import {
   type Call,
   type Command,
@@ -103,6 +105,25 @@ export const urlCommands: readonly Command[] = [
             bandwidthLimit: bandwidthLimit === none ? null : bandwidthLimit,
           },
         );
+      }),
+  },
+  {
+    words: ['url-group', 'transfers'],
+    positionals: [],
+    options: targetOptions,
+    summary: 'list what is being sent now',
+    run: (call) =>
+      withMachine(call, async ({ urlGroups }) => {
+        const transfers: UrlTransfer[] = [];
+        for await (const transfer of urlGroups.listTransfers(call)) {
+          call.output.element(transferDocument(transfer));
+          transfers.push(transfer);
+        }
+        if (call.output.format === 'ndjson') return;
+        call.output.result(transferTable(transfers), {
+          schema: 'carmine.transfer-list/1',
+          transfers: transfers.map(transferDocument),
+        });
       }),
   },
   {

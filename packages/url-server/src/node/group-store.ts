@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseUrlPrefix, type SslCertificateBinding } from '@carmine/core';
 import { newGroup, type PublishedUrl, type UrlGroup } from '../group.ts';
-import type { GroupStore } from '../shells.ts';
+import type { DigestStore, FileDigests, GroupStore } from '../shells.ts';
+import type { FileVersion } from '../validators.ts';
+import { groupCommit } from './group-commit.ts';
 
-export interface SqliteGroupStore extends GroupStore {
+export interface SqliteGroupStore extends GroupStore, DigestStore {
   close(): void;
 }
 
@@ -21,6 +23,9 @@ export function openGroupStore(stateDir: string, persist = true): SqliteGroupSto
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
   database.exec(schema);
   if (!persist) database.exec('DELETE FROM url_group');
+  // Of files that nobody publishes any more.
+  database.exec('DELETE FROM digest WHERE source_path NOT IN (SELECT source_path FROM url)');
+  const commit = groupCommit(database);
   const saveGroup = database.prepare(
     `INSERT INTO url_group (prefix, negotiate, ntlm, connection_limit, bandwidth_limit) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (prefix) DO UPDATE SET negotiate = excluded.negotiate, ntlm = excluded.ntlm,
@@ -34,9 +39,14 @@ export function openGroupStore(stateDir: string, persist = true): SqliteGroupSto
   const forgetUrl = database.prepare('DELETE FROM url WHERE prefix = ? AND suffix_key = ?');
   const saveBinding = database.prepare('INSERT OR REPLACE INTO binding (port, store_name, hash) VALUES (?, ?, ?)');
   const forgetBinding = database.prepare('DELETE FROM binding WHERE port = ?');
+  const loadDigests = database.prepare('SELECT sha256, blocks FROM digest WHERE source_path = ? AND version = ?');
+  const saveDigests = database.prepare(
+    'INSERT OR REPLACE INTO digest (source_path, version, sha256, blocks) VALUES (?, ?, ?, ?)',
+  );
   return {
     load: () => ({ groups: loadGroups(database), bindings: loadBindings(database) }),
     async saveGroup(group) {
+      commit.flush();
       saveGroup.run(
         group.prefix.text,
         Number(group.negotiate),
@@ -46,22 +56,44 @@ export function openGroupStore(stateDir: string, persist = true): SqliteGroupSto
       );
     },
     async forgetGroup(prefix) {
+      commit.flush();
       forgetGroup.run(prefix.text);
     },
-    async saveUrl(prefix, url) {
-      saveUrl.run(prefix.text, url.key, url.suffix, url.sourcePath, url.sddl, url.certificateHash ?? null);
-    },
-    async forgetUrl(prefix, key) {
-      forgetUrl.run(prefix.text, key);
-    },
+    saveUrl: (prefix, url) =>
+      commit.add(() => {
+        saveUrl.run(prefix.text, url.key, url.suffix, url.sourcePath, url.sddl, url.certificateHash ?? null);
+      }),
+    forgetUrl: (prefix, key) =>
+      commit.add(() => {
+        forgetUrl.run(prefix.text, key);
+      }),
     async saveBinding(port, binding) {
       saveBinding.run(port, binding.storeName, binding.hash);
     },
     async forgetBinding(port) {
       forgetBinding.run(port);
     },
-    close: () => database.close(),
+    loadDigests(path, version) {
+      const row = loadDigests.get(path, versionText(version)) as Row | undefined;
+      if (row === undefined) return undefined;
+      return {
+        sha256: new Uint8Array(row['sha256'] as Uint8Array),
+        blocks: new Uint8Array(row['blocks'] as Uint8Array),
+      } satisfies FileDigests;
+    },
+    saveDigests: (path, version, digests) =>
+      commit.add(() => {
+        saveDigests.run(path, versionText(version), digests.sha256, digests.blocks);
+      }),
+    close() {
+      commit.flush();
+      database.close();
+    },
   };
+}
+
+function versionText({ size, device, inode, modified, changed }: FileVersion): string {
+  return [size, device, inode, modified, changed].join(' ');
 }
 
 function loadGroups(database: DatabaseSync): UrlGroup[] {
@@ -110,6 +142,9 @@ const schema = `
   CREATE TABLE IF NOT EXISTS url (
     prefix TEXT NOT NULL REFERENCES url_group (prefix) ON DELETE CASCADE, suffix_key TEXT NOT NULL, suffix TEXT NOT NULL,
     source_path TEXT NOT NULL, sddl TEXT NOT NULL, certificate_hash TEXT, PRIMARY KEY (prefix, suffix_key)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS digest (
+    source_path TEXT PRIMARY KEY, version TEXT NOT NULL, sha256 BLOB NOT NULL, blocks BLOB NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS binding (port INTEGER PRIMARY KEY, store_name TEXT NOT NULL, hash BLOB NOT NULL) STRICT;
 `;

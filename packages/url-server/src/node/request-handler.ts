@@ -11,12 +11,14 @@ import {
   type KerberosService,
 } from '@carmine/auth';
 import { verifiedClientCertificate } from '@carmine/auth/node';
+import type { UrlTransfer } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import type { RequestHead, ResponseFields } from '@carmine/http1';
 import type { Exchange } from '@carmine/http1/node';
 import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
 import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
+import { blockListDocument, blockListLink, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
 import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
@@ -84,7 +86,9 @@ export interface DataAcceptor {
 /** Answers requests of every port: route, authenticate, look up, check access, then plan and send. */
 export class RequestHandler {
   readonly #o: RequestHandlerOptions;
-  readonly #transfers = new Set<Transfer>();
+  /** By number, from 1. */
+  readonly #transfers = new Map<number, Transfer>();
+  #numbers = 0;
   #draining = false;
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
   /** Per connection, one acceptor for each set of schemes: groups on one port may differ. */
@@ -101,14 +105,19 @@ export class RequestHandler {
 
   runningOf(group: UrlGroup): number {
     let count = 0;
-    for (const transfer of this.#transfers) if (transfer.group === group) count++;
+    for (const transfer of this.#transfers.values()) if (transfer.group === group) count++;
     return count;
+  }
+
+  /** What is being sent now, the oldest first. */
+  transfers(): readonly UrlTransfer[] {
+    return [...this.#transfers].map(([number, transfer]) => transfer.describe(number));
   }
 
   /** From now on requests are refused; resolves when the answers that are being sent are over. */
   async drain(): Promise<void> {
     this.#draining = true;
-    while (this.#transfers.size > 0) await Promise.all([...this.#transfers].map((transfer) => transfer.done));
+    while (this.#transfers.size > 0) await Promise.all([...this.#transfers.values()].map((transfer) => transfer.done));
   }
 
   handle(exchange: Exchange, port: PortContext): void {
@@ -124,12 +133,12 @@ export class RequestHandler {
   /** Cuts off who reads too slowly; to be called every `rateInterval`. */
   checkRates(): void {
     const now = this.#o.now();
-    for (const transfer of this.#transfers) transfer.checkRate(now, this.#o.native);
+    for (const transfer of this.#transfers.values()) transfer.checkRate(now, this.#o.native);
   }
 
   /** Ends the answers of a group; resolves when their connections are cut. */
   async endTransfers(group: UrlGroup): Promise<void> {
-    const mine = [...this.#transfers].filter((transfer) => transfer.group === group);
+    const mine = [...this.#transfers.values()].filter((transfer) => transfer.group === group);
     for (const transfer of mine) transfer.stop();
     await Promise.all(mine.map((transfer) => transfer.done));
   }
@@ -181,7 +190,9 @@ export class RequestHandler {
     if (url === undefined) return end(call, 404);
     if (!this.#mayRead(url, token, exchange.socket)) return end(call, 403);
     if (method !== 'GET' && method !== 'HEAD') return end(call, 405, [['Allow', 'GET, HEAD']]);
-    await this.#serve(call, group, url, toFileRequest(method, exchange.head));
+    const request = toFileRequest(method, exchange.head);
+    if (target.endsWith(`?${blockListQuery}`)) await this.#serveBlockList(call, url, method);
+    else await this.#serve(call, group, url, request);
   }
 
   /** Undefined when the answer is already given: a challenge, or a refusal. */
@@ -266,14 +277,25 @@ export class RequestHandler {
       return end(call, sourceStatus(error));
     }
     const { version } = source;
-    const transfer = new Transfer(group, exchange, this.#o.reading, this.#o.now());
-    this.#transfers.add(transfer);
+    const about = {
+      group,
+      urlSuffix: url.suffix,
+      identity: call.identity ?? '',
+      range: request.range,
+      length: version.size,
+      started: this.#o.environment.now(),
+    };
+    const transfer = new Transfer(about, exchange, this.#o.reading, this.#o.now());
+    const number = ++this.#numbers;
+    this.#transfers.set(number, transfer);
     call.transfer = transfer;
     try {
-      const sha256 = this.#o.digests.get(url.sourcePath, version);
-      const facts = { size: version.size, validators: validatorsOf(version), sha256 };
+      const digests = this.#o.digests.get(url.sourcePath, version);
+      const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
       const plan = planResponse(request, facts, () => boundary(this.#o.environment));
-      exchange.begin(plan.status, withAuthentication(call, Object.entries(plan.headers)));
+      const fields: (readonly [string, string])[] = Object.entries(plan.headers);
+      if (digests !== undefined && hasBlockList(digests)) fields.push(['Link', blockListLink]);
+      exchange.begin(plan.status, withAuthentication(call, fields));
       if (plan.body === undefined) {
         exchange.end();
         return;
@@ -282,10 +304,32 @@ export class RequestHandler {
       if (!whole) exchange.destroy();
       else if (!exchange.ended) exchange.end();
     } finally {
-      this.#transfers.delete(transfer);
+      this.#transfers.delete(number);
       source.release();
       transfer.finish();
     }
+  }
+
+  /** 404 where the digests of this version are not known yet, or too many. */
+  async #serveBlockList(call: Call, url: PublishedUrl, method: 'GET' | 'HEAD'): Promise<void> {
+    let source: SharedSource;
+    try {
+      source = await this.#o.sources.acquire(url.sourcePath);
+    } catch (error) {
+      return end(call, sourceStatus(error));
+    }
+    const { version } = source;
+    source.release();
+    const digests = this.#o.digests.get(url.sourcePath, version);
+    if (digests === undefined || !hasBlockList(digests)) return end(call, 404);
+    const document = Buffer.from(blockListDocument(digests, validatorsOf(version).etag, version.size));
+    const fields = withAuthentication(call, [
+      ['Content-Type', blockListType],
+      ['Cache-Control', 'no-store'],
+    ]);
+    if (method === 'GET') return call.exchange.respond(200, fields, document);
+    call.exchange.begin(200, [...fields, ['Content-Length', String(document.length)]]);
+    call.exchange.end();
   }
 
   /** False, with bytes missing, when the connection must be cut. */

@@ -1,11 +1,25 @@
+import { toFiletime, type UrlTransfer } from '@carmine/core';
 import type { Exchange } from '@carmine/http1/node';
 import type { UrlGroup } from '../group.ts';
 import { type ReadingLimits, ReadingRate } from '../reading-rate.ts';
 import { type NativeFile, queuedBytes } from './native-file.ts';
 
+/** What an answer is about. */
+export interface TransferFacts {
+  readonly group: UrlGroup;
+  readonly urlSuffix: string;
+  readonly identity: string;
+  /** The `Range` that was asked for. */
+  readonly range: string | undefined;
+  /** Octets of the file. */
+  readonly length: number;
+  /** Milliseconds since 1970. */
+  readonly started: number;
+}
+
 /** An answer that is being sent: what is needed to end it from outside, and to wait inside until then. */
 export class Transfer {
-  readonly group: UrlGroup;
+  readonly facts: TransferFacts;
   /** Of the body, handed to the connection so far. */
   bytes = 0;
   /** Resolves when nothing of it is left. */
@@ -17,14 +31,33 @@ export class Transfer {
   #finish: () => void = () => {};
 
   /** @param limits undefined: he may read as slowly as he likes. */
-  constructor(group: UrlGroup, exchange: Exchange, limits: ReadingLimits | undefined, now: number) {
-    this.group = group;
+  constructor(facts: TransferFacts, exchange: Exchange, limits: ReadingLimits | undefined, now: number) {
+    this.facts = facts;
     this.#rate = limits === undefined ? undefined : new ReadingRate(limits, now);
     this.#exchange = exchange;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
     exchange.onOver(() => this.#end());
+  }
+
+  get group(): UrlGroup {
+    return this.facts.group;
+  }
+
+  describe(transferId: number): UrlTransfer {
+    const { group, urlSuffix, identity, range, length, started } = this.facts;
+    return {
+      transferId,
+      urlGroup: group.prefix.text,
+      urlSuffix,
+      identity,
+      source: this.#exchange.socket.remoteAddress ?? '',
+      range: range ?? null,
+      length: BigInt(length),
+      bytesSent: BigInt(this.bytes),
+      startTime: toFiletime(started),
+    };
   }
 
   /** It was told to stop, or the connection is gone. */

@@ -78,7 +78,7 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   const { warn, clock = systemClock } = options;
   const store = openGroupStore(options.stateDir, options.persist);
   const files = createSourceFolder(options.roots);
-  const digests = createBackgroundDigests(files, warn);
+  const digests = createBackgroundDigests(files, store, warn);
   const metrics = new GroupMetrics();
   let log: AccessLog | undefined;
   const sources = new SharedSources(files);
@@ -159,6 +159,7 @@ function createPorts({ bind, clientAuthorities, connectionLimit }: UrlServerOpti
       await present?.listener.close();
     },
     endTransfers: (group) => handler.endTransfers(group),
+    transfers: () => handler.transfers(),
   };
 }
 
