@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { download } from '@carmine/transfer/node';
+import { download, downloadAll } from '@carmine/transfer/node';
 
-/** `download` as a program: what the scenario `transfer` measures. Arguments: URL, file, options as JSON. */
+/**
+ * `download` as a program: what the scenarios `transfer` and `networks` measure. Arguments: URL, file, options as JSON. With a JSON list of
+ * `{ url, path }` in a file and `--all` before it, `downloadAll`.
+ */
 const [url = '', path = '', json = '{}'] = process.argv.slice(2);
-const options = JSON.parse(json) as { connections?: number; computeSha256?: boolean; trust?: string };
-const trust = options.trust === undefined ? [] : [readFileSync(options.trust, 'utf8')];
-await download(url, path, { ...options, trust });
+if (url === '--all') {
+  const outcomes = await downloadAll(JSON.parse(readFileSync(path, 'utf8')) as { url: string; path: string }[]);
+  for (const { error } of outcomes) if (error !== undefined) throw error;
+} else {
+  const options = JSON.parse(json) as { connections?: number; computeSha256?: boolean; trust?: string };
+  const trust = options.trust === undefined ? [] : [readFileSync(options.trust, 'utf8')];
+  await download(url, path, { ...options, trust });
+}

@@ -38,7 +38,6 @@ export async function createNetworkLink(folder: string): Promise<NetworkLink> {
   };
   const said = (word: string) =>
     new Promise<void>((resolve, reject) => {
-      cable?.once('exit', () => reject(new Error('the cable is gone')));
       cable?.stdout?.once('data', (text: Buffer) =>
         text.includes(word) ? resolve() : reject(new Error(text.toString())),
       );

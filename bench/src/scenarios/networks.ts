@@ -238,4 +238,4 @@ function notRun(reason: string) {
 
 const port = 8080;
 /** Seconds. */
-const limit = 120;
+const limit = 75;

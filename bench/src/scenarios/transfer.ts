@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -80,6 +80,7 @@ async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: st
       memory.set(name, Math.max(memory.get(name) ?? 0, Number(await readFile(note, 'utf8'))));
       return cost;
     };
+    if (onlyThese !== undefined && !new RegExp(onlyThese).test(name)) return;
     groups.at(-1)?.contenders.push({ name, before: () => rm(target, { force: true }), run });
   };
   const carmine = (name: string, url: string, options: object) =>
@@ -118,7 +119,40 @@ async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: st
   const check = 'curl --silent --fail --output "$0" "$1" && echo "$3  $0" | sha256sum --check --quiet';
   if (curl === true) shell('curl, then sha256sum', check, nginx.http);
   if (aria2 === true) aria('aria2c -x4 --checksum', nginx.http, ['-x4', '-s4', `--checksum=sha-256=${sha256}`]);
+
+  // Many small files: names in lists, as each program takes them.
+  group('curl --parallel');
+  const lists = await makeMany(folder, nginx.http.replace(/source$/, ''));
+  const many = (name: string, command: string, args: readonly string[]) => {
+    if (onlyThese !== undefined && !new RegExp(onlyThese).test(name)) return;
+    const before = async () => {
+      await rm(lists.target, { recursive: true, force: true });
+      await mkdir(lists.target);
+    };
+    groups.at(-1)?.contenders.push({ name, before, run: () => processCost(command, args) });
+  };
+  many(`Carmine, ${manyFiles} files`, process.execPath, [bundled, '--all', lists.carmine]);
+  if (curl === true) many('curl --parallel', 'curl', ['--silent', '--fail', '--parallel', '--config', lists.curl]);
+  if (aria2 === true) many('aria2c -j16 -i', 'aria2c', [...ariaFlags, '-j16', '-i', lists.aria, '-d', lists.target]);
   return { groups, absent, memory };
+}
+
+async function makeMany(folder: string, base: string) {
+  const target = join(folder, 'many-copies');
+  const names = Array.from({ length: manyFiles }, (_, index) => `many-${index}`);
+  for (const name of names) await makeFile(join(folder, name), manyBytes);
+  const write = async (name: string, text: string) => {
+    const path = join(folder, name);
+    await writeFile(path, text);
+    return path;
+  };
+  const items = names.map((name) => ({ url: base + name, path: join(target, name) }));
+  return {
+    target,
+    carmine: await write('many.json', JSON.stringify(items)),
+    curl: await write('many.curl', items.map(({ url, path }) => `url = "${url}"\noutput = "${path}"\n`).join('')),
+    aria: await write('many.aria', names.map((name) => `${base}${name}\n  out=${name}\n`).join('')),
+  };
 }
 
 async function starts(folder: string, bundled: string, rounds: number): Promise<[string, readonly number[]][]> {
@@ -136,6 +170,7 @@ async function starts(folder: string, bundled: string, rounds: number): Promise<
 
 function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<string, number>) {
   const reference = results.find(({ name }) => name === base);
+  const bytes = base === 'curl --parallel' ? manyFiles * manyBytes : benchBytes;
   const ratio = (mine: readonly number[], other: readonly number[] | undefined) =>
     other === undefined ? '' : median(mine.map((value, round) => value / (other[round] ?? Number.NaN))).toFixed(2);
   return results.map(({ name, wall, cpu }) => {
@@ -144,7 +179,7 @@ function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<
       name,
       `${median(wall).toFixed(2)} s`,
       `${Math.min(...wall).toFixed(2)}–${Math.max(...wall).toFixed(2)}`,
-      `${(benchBytes / median(wall) / 1e6).toFixed(0)} MB/s`,
+      `${(bytes / median(wall) / 1e6).toFixed(0)} MB/s`,
       ratio(wall, reference?.wall),
       `${median(cpu).toFixed(2)} s`,
       ratio(cpu, reference?.cpu),
@@ -163,4 +198,9 @@ function notRun(reason: string) {
   return { title: `transfer: not run, ${reason}`, head: [], rows: [], notes: [], report: { notRun: reason } };
 }
 
+/** Of 64 KiB each, in one set. */
+const manyFiles = 1_000;
+const manyBytes = 64 * 1024;
+/** For a closer look at some of them. */
+const onlyThese = process.env['CARMINE_BENCH_CONTENDERS'];
 const ariaFlags = ['--quiet', '--no-conf', '--file-allocation=none'];

@@ -5,6 +5,8 @@ import type { Validator } from './source.ts';
 /** One request for (part of) the file. */
 export interface ReceiverRequest {
   readonly method: 'HEAD' | 'GET';
+  /** Another file at the same origin than the one that the receiver is for. */
+  readonly url?: string | undefined;
   /** `end` is exclusive; absent: the whole file, without a Range field. */
   readonly range?: { readonly start: number; readonly end: number } | undefined;
   /** Becomes If-Range (ETag) or If-Unmodified-Since (Last-Modified). */

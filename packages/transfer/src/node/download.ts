@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
 import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
+import type { ReceiverFactory } from '../receiver.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
 import type { HttpReceiverOptions } from './connection.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
@@ -15,8 +16,42 @@ export interface DownloadOptions
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Fetches one file to its final name; fails with the first error that immediate retries do not mend. */
-export async function download(url: string, path: string, options: DownloadOptions = {}): Promise<TransferResult> {
+/** A download under way: a promise of its result, and an iterable of its progress. */
+export interface Download extends Promise<TransferResult>, AsyncIterable<TransferProgress> {}
+
+/**
+ * Fetches one file to its final name. Rejects with the first error that immediate retries do not mend (`CarmineError`), and with
+ * `internal/aborted` when `signal` said so. The value is also an async iterable of its progress: it gives the latest state whenever
+ * that changed since it was last asked for, and ends with the download.
+ *
+ * ```ts
+ * const fetching = download(url, path);
+ * for await (const { transferred, length } of fetching) show(transferred, length);
+ * const { sha256 } = await fetching;
+ * ```
+ */
+export function download(url: string, path: string, options: DownloadOptions = {}): Download {
+  const news = new Latest<TransferProgress>();
+  const { onProgress } = options;
+  const tell = (progress: TransferProgress) => {
+    news.tell(progress);
+    onProgress?.(progress);
+  };
+  const running = runDownload(url, path, { ...options, onProgress: tell }).finally(() => news.end());
+  return Object.assign(running, { [Symbol.asyncIterator]: () => news.iterate() });
+}
+
+async function runDownload(url: string, path: string, options: DownloadOptions): Promise<TransferResult> {
+  return downloadOver(createHttpReceiverFactory(options), url, path, options);
+}
+
+/** The same over connections that somebody else opens. */
+export async function downloadOver(
+  receivers: ReceiverFactory,
+  url: string,
+  path: string,
+  options: DownloadOptions,
+): Promise<TransferResult> {
   const { onProgress, signal } = options;
   if (signal?.aborted === true) throw new CarmineError('internal/aborted');
   const transfer = createFileTransfer(nodePlatform(), {
@@ -24,7 +59,7 @@ export async function download(url: string, path: string, options: DownloadOptio
     url,
     path,
     temporaryName: options.temporaryName ?? temporaryName(randomBytes(8)),
-    receivers: createHttpReceiverFactory(options),
+    receivers,
     onProgress: onProgress === undefined ? undefined : () => onProgress(transfer.progress),
   });
   const stop = () => void transfer.stop();
@@ -38,5 +73,38 @@ export async function download(url: string, path: string, options: DownloadOptio
     throw thrown;
   } finally {
     signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** The latest of something that changes, for any number of readers: none is told everything, each what is new to it. */
+class Latest<T> {
+  #value: T | undefined;
+  #version = 0;
+  #over = false;
+  #waiting: (() => void)[] = [];
+
+  tell(value: T): void {
+    this.#value = value;
+    this.#version++;
+    this.#wake();
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#wake();
+  }
+
+  async *iterate(): AsyncGenerator<T, void> {
+    for (let seen = 0; ; ) {
+      if (this.#version > seen && this.#value !== undefined) {
+        seen = this.#version;
+        yield this.#value;
+      } else if (this.#over) return;
+      else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    for (const go of this.#waiting.splice(0)) go();
   }
 }

@@ -40,25 +40,29 @@ interface Shared {
 }
 
 class HttpReceiver implements Receiver {
-  readonly #url: string;
+  #url: string;
   readonly #shared: Shared;
   #connection: Connection | undefined;
   /** Where redirects led, for the rest of this connection. */
   #target: string;
 
   constructor(url: string, shared: Shared) {
-    // Credentials in a URL go nowhere, and a fragment is not for the server.
-    const parsed = new URL(url);
-    parsed.username = '';
-    parsed.password = '';
-    parsed.hash = '';
-    this.#url = parsed.href;
+    this.#url = plainUrl(url);
     this.#target = this.#url;
     this.#shared = shared;
   }
 
+  /** From now on requests are for this file; redirects of another one say nothing about it. */
+  #aim(url: string): void {
+    const plain = plainUrl(url);
+    if (plain === this.#url) return;
+    this.#url = plain;
+    this.#target = plain;
+  }
+
   request(request: ReceiverRequest, handler: ReceiverHandler): ReceiverExchange {
     const exchange = new Exchange(this, request, handler);
+    if (request.url !== undefined) this.#aim(request.url);
     exchange.send(this.#target);
     return exchange;
   }
@@ -357,6 +361,15 @@ class AttemptHandler implements Attempt {
   unsuited(): void {
     this.#exchange.again(this.#connection, this.#url);
   }
+}
+
+/** Credentials in a URL go nowhere, and a fragment is not for the server. */
+function plainUrl(url: string): string {
+  const parsed = new URL(url);
+  parsed.username = '';
+  parsed.password = '';
+  parsed.hash = '';
+  return parsed.href;
 }
 
 /** What kept an authenticator from answering; that there is nobody to ask just now may pass. */

@@ -1,7 +1,8 @@
 export type { AgentTickets } from '@carmine/auth/node';
 export type { HttpReceiverOptions } from './connection.ts';
 export { credentialAuthenticators } from './credentials.ts';
-export { type DownloadOptions, download } from './download.ts';
+export { type Download, type DownloadOptions, download } from './download.ts';
+export { type DownloadAllOptions, type DownloadItem, type DownloadOutcome, downloadAll } from './download-all.ts';
 export { createHttpReceiverFactory } from './http-receiver.ts';
 export { nodeDisk } from './node-disk.ts';
 export { nodePlatform } from './platform.ts';

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, fsyncSync } from 'node:fs';
 import { type FileHandle, lstat, open, readlink, realpath, rename, unlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CarmineError } from '@carmine/errors';
@@ -15,7 +15,7 @@ export const nodeDisk: Disk = { openDirectory };
  * what openat(2) would do), so a directory that is swapped for a symbolic link afterwards changes nothing. Elsewhere
  * operations use the real path that was checked.
  */
-async function openDirectory(path: string, roots: readonly string[] | undefined): Promise<DiskDirectory> {
+export async function openDirectory(path: string, roots: readonly string[] | undefined): Promise<NodeDirectory> {
   let handle: FileHandle | undefined;
   try {
     let realPath: string;
@@ -56,7 +56,7 @@ async function isBelow(realPath: string, roots: readonly string[]): Promise<bool
   return false;
 }
 
-class NodeDirectory implements DiskDirectory {
+export class NodeDirectory implements DiskDirectory {
   readonly realPath: string;
   readonly #base: string;
   readonly #handle: FileHandle | undefined;
@@ -69,13 +69,13 @@ class NodeDirectory implements DiskDirectory {
 
   async create(name: string): Promise<DiskFile> {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | noFollow;
-    return new NodeFile(await open(this.#path(name), flags, 0o600));
+    return new NodeFile(await open(this.pathOf(name), flags, 0o600));
   }
 
   async open(name: string): Promise<DiskFile | undefined> {
     let handle: FileHandle | undefined;
     try {
-      handle = await open(this.#path(name), constants.O_RDWR | noFollow);
+      handle = await open(this.pathOf(name), constants.O_RDWR | noFollow);
       if ((await handle.stat()).isFile()) return new NodeFile(handle);
       throw new CarmineError('file/not-a-file', { context: { path: join(this.realPath, name) } });
     } catch (thrown) {
@@ -87,7 +87,7 @@ class NodeDirectory implements DiskDirectory {
 
   async kind(name: string): Promise<'file' | 'directory' | 'other' | undefined> {
     try {
-      const stat = await lstat(this.#path(name));
+      const stat = await lstat(this.pathOf(name));
       return stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
     } catch (thrown) {
       if (errno(thrown) === 'ENOENT') return undefined;
@@ -96,12 +96,12 @@ class NodeDirectory implements DiskDirectory {
   }
 
   rename(from: string, to: string): Promise<void> {
-    return rename(this.#path(from), this.#path(to));
+    return rename(this.pathOf(from), this.pathOf(to));
   }
 
   async remove(name: string): Promise<boolean> {
     try {
-      await unlink(this.#path(name));
+      await unlink(this.pathOf(name));
       return true;
     } catch (thrown) {
       if (errno(thrown) === 'ENOENT') return false;
@@ -113,11 +113,20 @@ class NodeDirectory implements DiskDirectory {
     await this.#handle?.sync();
   }
 
+  syncNow(): void {
+    if (this.#handle !== undefined) fsyncSync(this.#handle.fd);
+  }
+
+  get fd(): number | undefined {
+    return this.#handle?.fd;
+  }
+
   async close(): Promise<void> {
     await this.#handle?.close();
   }
 
-  #path(name: string): string {
+  /** Where the operating system finds a name in it. */
+  pathOf(name: string): string {
     return join(this.#base, name);
   }
 }
