@@ -5,6 +5,7 @@ import { controllerCodes } from './codes/controller.ts';
 import { fileCodes } from './codes/file.ts';
 import { internalCodes } from './codes/internal.ts';
 import { jobCodes } from './codes/job.ts';
+import { rpcCodes } from './codes/rpc.ts';
 import { transferCodes } from './codes/transfer.ts';
 import { urlGroupCodes } from './codes/url-group.ts';
 import { wireCodes } from './codes/wire.ts';
@@ -32,6 +33,7 @@ export const errorDefinitions = {
   ...authCodes,
   ...cimCodes,
   ...wsmanCodes,
+  ...rpcCodes,
   ...jobCodes,
   ...urlGroupCodes,
   ...fileCodes,
