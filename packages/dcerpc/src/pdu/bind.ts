@@ -122,4 +122,4 @@ export function checkBind({ contexts, maxTransmit, maxReceive }: BindBody): void
   if (maxTransmit < minimumFragment || maxReceive < minimumFragment) throw malformed('fragment size');
 }
 
-export const minimumFragment = 1432;
+const minimumFragment = 1432;

@@ -1,0 +1,20 @@
+/** HRESULTs and Win32 codes of [MS-DCOM]. */
+export const comStatus = {
+  ok: 0,
+  partly: 1,
+  noInterface: 0x8000_4002,
+  notImplemented: 0x8000_4001,
+  accessDenied: 0x8007_0005,
+  classNotRegistered: 0x8004_0154,
+  objectNotRegistered: 0x8004_01fb,
+  disconnected: 0x8001_0108,
+  versionMismatch: 0x8001_0110,
+  invalidHeader: 0x8001_0111,
+  invalidObject: 0x8001_0114,
+  invalidObjref: 0x8001_011d,
+  invalidArgument: 0x8007_0057,
+  outOfMemory: 0x8007_000e,
+  invalidOxid: 0x776,
+  invalidOid: 0x777,
+  invalidSet: 0x778,
+} as const;
