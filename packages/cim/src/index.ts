@@ -70,3 +70,4 @@ export {
   type WqlOperator,
   type WqlQuery,
 } from './wql.ts';
+export { checkQuery, matches, project } from './wql-match.ts';

@@ -35,6 +35,8 @@ export interface DcomObject {
 /** A class that clients may activate. */
 export interface DcomClass {
   readonly clsid: string;
+  /** Interfaces of its objects that the exporter may be bound to, besides those it was told of. */
+  readonly interfaces?: readonly string[] | undefined;
   /** A new object for a caller; throws a CarmineError whose HRESULT is the answer. */
   create(call: OrpcCall): DcomObject;
   /** The class object, where there is one. */

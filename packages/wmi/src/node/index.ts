@@ -1,0 +1,2 @@
+export { systemWmiEnvironment } from './environment.ts';
+export { createWmiTcpServer, type WmiServerOptions, type WmiTcpServer } from './server.ts';

@@ -1,0 +1,59 @@
+import type { CimClass, CimElement, CimInstance, CimType, CimValue } from '@carmine/cim';
+import { findByName, isInstance } from '@carmine/cim';
+import { effectiveValue } from '../wmio/instance.ts';
+import { arrayFlag, type WmioInstance, type WmioObject, type WmioValue, wmioTypes } from '../wmio/types.ts';
+
+/** The number of an element's type. */
+export function wmioTypeOf({ type, array }: Pick<CimElement, 'type' | 'array'>): number {
+  return array ? wmioTypes[type] | arrayFlag : wmioTypes[type];
+}
+
+/** A value as WMIO takes it; `embed` makes objects of embedded instances. */
+export function toWmioValue(value: CimValue, embed: (instance: CimInstance) => WmioObject): WmioValue {
+  if (value === null) return null;
+  if (typeof value === 'string') return value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value;
+  if (typeof value !== 'object') return value;
+  if (value instanceof Uint8Array) return Array.from(value);
+  if (isInstance(value)) return embed(value);
+  return value.map((item) => toWmioValue(item as CimValue, embed));
+}
+
+/** A value as CIM has it: octet arrays are Uint8Array. */
+export function fromWmioValue(value: WmioValue, type: number, namespace: string, classes: ClassFinder): CimValue {
+  if (value === null || typeof value !== 'object') return value;
+  if (isList(value)) {
+    if (type === (wmioTypes.uint8 | arrayFlag)) return Uint8Array.from(value, Number);
+    return value.map((item) => fromWmioValue(item, type & ~arrayFlag, namespace, classes));
+  }
+  return value.kind === 'instance' ? toCimInstance(value, namespace, classes) : null;
+}
+
+/** Finds the class of an instance, for the spelling of its names; undefined when it is not known. */
+export type ClassFinder = (namespace: string, className: string) => CimClass | undefined;
+
+/** An instance with its values and the defaults of its class. */
+export function toCimInstance(instance: WmioInstance, namespace: string, classes: ClassFinder): CimInstance {
+  const name = instance.current.name ?? instance.body.className ?? '';
+  const own = instance.decoration?.namespace || namespace;
+  const cls = classes(own, name);
+  const properties = new Map<string, CimValue>();
+  const byOrder = [...instance.current.properties].sort((a, b) => a.order - b.order);
+  for (const { name: property, type } of byOrder) {
+    const spelled = findByName(cls?.properties ?? [], property)?.name ?? property;
+    properties.set(spelled, fromWmioValue(effectiveValue(instance, property), type, own, classes));
+  }
+  return { namespace: own, className: cls?.name ?? name, properties };
+}
+
+/** The name of a WMIO type, as CIMTYPE has it. */
+export function cimTypeOf(type: number): CimType | undefined {
+  return typeNames.get(type & ~arrayFlag);
+}
+
+const typeNames: ReadonlyMap<number, CimType> = new Map(
+  Object.entries(wmioTypes).map(([name, type]) => [type, name as CimType]),
+);
+
+function isList(value: WmioObject | readonly WmioValue[]): value is readonly WmioValue[] {
+  return Array.isArray(value);
+}
