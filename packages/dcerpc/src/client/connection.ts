@@ -18,6 +18,8 @@ export interface RpcClientConnection {
   /** Known after the first call. */
   readonly associationGroup: number;
   readonly closed: boolean;
+  /** Whether calls may overlap; known after the first one. */
+  readonly multiplexing: boolean;
   close(): void;
 }
 
@@ -73,6 +75,10 @@ class ClientConnection implements RpcClientConnection {
 
   get associationGroup(): number {
     return this.#association;
+  }
+
+  get multiplexing(): boolean {
+    return this.#multiplexing;
   }
 
   get closed(): boolean {

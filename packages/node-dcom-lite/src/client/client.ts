@@ -42,6 +42,8 @@ export interface RemoteObject {
   release(): Promise<void>;
   /** The connection over which it was called is gone, and it with it. */
   readonly lost: boolean;
+  /** Whether a call may take its time without holding up others; known after the first one. */
+  readonly concurrent: boolean;
 }
 
 /** DCOM as a client of one machine. */
@@ -188,6 +190,9 @@ class Client implements DcomClient {
       iid,
       get lost() {
         return channel.connection.lost;
+      },
+      get concurrent() {
+        return channel.connection.multiplexing;
       },
       invoke: (definition, method, input, options) =>
         channel.invoke({ uuid: definition.iid, major: 0, minor: 0 }, definition.methods[method]!, ipid, input, options),

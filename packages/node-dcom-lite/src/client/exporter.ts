@@ -28,6 +28,11 @@ export class LazyConnection {
     return this.#closed || this.#connection?.closed === true;
   }
 
+  /** Whether a call may take its time without holding up others. */
+  get multiplexing(): boolean {
+    return this.#connection?.multiplexing === true;
+  }
+
   async open(signal: AbortSignal | undefined): Promise<RpcClientConnection> {
     if (this.#closed) throw new CarmineError('rpc/disconnected');
     if (this.#connection?.closed === true) this.#opening = undefined;

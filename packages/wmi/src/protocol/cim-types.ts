@@ -31,18 +31,17 @@ export function fromWmioValue(value: WmioValue, type: number, namespace: string,
 /** Finds the class of an instance, for the spelling of its names; undefined when it is not known. */
 export type ClassFinder = (namespace: string, className: string) => CimClass | undefined;
 
-/** An instance with its values and the defaults of its class. */
+/** An instance with its values and the defaults of its class, as one of `namespace`. */
 export function toCimInstance(instance: WmioInstance, namespace: string, classes: ClassFinder): CimInstance {
   const name = instance.current.name ?? instance.body.className ?? '';
-  const own = instance.decoration?.namespace || namespace;
-  const cls = classes(own, name);
+  const cls = classes(namespace, name);
   const properties = new Map<string, CimValue>();
   const byOrder = [...instance.current.properties].sort((a, b) => a.order - b.order);
   for (const { name: property, type } of byOrder) {
     const spelled = findByName(cls?.properties ?? [], property)?.name ?? property;
-    properties.set(spelled, fromWmioValue(effectiveValue(instance, property), type, own, classes));
+    properties.set(spelled, fromWmioValue(effectiveValue(instance, property), type, namespace, classes));
   }
-  return { namespace: own, className: cls?.name ?? name, properties };
+  return { namespace, className: cls?.name ?? name, properties };
 }
 
 /** The name of a WMIO type, as CIMTYPE has it. */

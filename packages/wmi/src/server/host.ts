@@ -1,4 +1,5 @@
 import type { RpcSecurityContext } from '@carmine/auth';
+import type { CimDispatcher } from '@carmine/cim';
 import {
   authTypes,
   createEndpointMapper,
@@ -15,8 +16,14 @@ import {
 } from '@carmine/dcerpc';
 import type { Token } from '@carmine/security';
 import { guidOf } from '@carmine/wire';
-import { createDcomServer, type DcomClass, type DcomLimits, iids, type OrpcCall, type RemoteObject } from 'node-dcom-lite';
-import type { CimDispatcher } from '@carmine/cim';
+import {
+  createDcomServer,
+  type DcomClass,
+  type DcomLimits,
+  iids,
+  type OrpcCall,
+  type RemoteObject,
+} from 'node-dcom-lite';
 import { createWmiServer } from './server.ts';
 import type { WmiEnvironment } from './types.ts';
 
