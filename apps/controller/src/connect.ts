@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { createProxy, type MachineProxy } from '@carmine/cim';
+import type { CallOptions } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import { createWsmanClient, type WsmanClient } from '@carmine/wsman/node';
+import { createWmiClient } from '@carmine/wmi/node';
+import { createWsmanClient } from '@carmine/wsman/node';
 import { logonFor, type MachineLogon } from './logon.ts';
 import { type Call, invalid, text } from './options.ts';
 import { parseTarget, type Target } from './target.ts';
@@ -9,7 +11,8 @@ import { parseTarget, type Target } from './target.ts';
 /** A connection to one managed machine. */
 export interface Machine extends MachineProxy {
   readonly target: Target;
-  readonly client: WsmanClient;
+  /** Who answers, once he has accepted the credentials. */
+  identify(options?: CallOptions): Promise<{ readonly vendor: string; readonly version: string }>;
   close(): Promise<void>;
 }
 
@@ -23,6 +26,14 @@ async function connectOn(call: Call): Promise<Machine> {
 
 /** Opens nothing yet: the first call does. */
 export async function connect(call: Call, target: Target, { logon, schemes }: MachineLogon): Promise<Machine> {
+  if (target.transport === 'dcom') {
+    const client = createWmiClient({ host: target.host, port: target.port, credentials: logon, schemes });
+    const identify = async (options?: CallOptions) => {
+      await client.ping(options);
+      return { vendor: 'WMI over DCOM', version: '5.7' };
+    };
+    return { ...createProxy(client), target, identify, close: () => client.close() };
+  }
   const host = target.host.includes(':') ? `[${target.host}]` : target.host;
   const trust = await readTrust(call);
   const client = createWsmanClient({
@@ -31,7 +42,8 @@ export async function connect(call: Call, target: Target, { logon, schemes }: Ma
     schemes,
     ...(trust.length === 0 ? {} : { trust }),
   });
-  return { ...createProxy(client), target, client, close: () => client.close() };
+  const identify = (options?: CallOptions) => client.identify(options);
+  return { ...createProxy(client), target, identify, close: () => client.close() };
 }
 
 async function readTrust(call: Call): Promise<string[]> {

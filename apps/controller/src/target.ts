@@ -5,7 +5,7 @@ import { CarmineError } from '@carmine/errors';
  * Kerberos principal is escaped: `wsman://alice%40EXAMPLE.COM@host`.
  */
 export interface Target {
-  readonly transport: 'wsman' | 'wsmans';
+  readonly transport: 'wsman' | 'wsmans' | 'dcom';
   /** Undefined where none is named: a ticket, key or certificate says who we are. */
   readonly user: string | undefined;
   /** Without brackets for IPv6. */
@@ -17,16 +17,16 @@ export interface Target {
   readonly name: string;
 }
 
-const defaultPorts = { wsman: 5985, wsmans: 5986 } as const;
+const defaultPorts = { wsman: 5985, wsmans: 5986, dcom: 135 } as const;
 
 /** Throws `usage/invalid`. A password in the URL is refused: it would stand in process lists and histories. */
 export function parseTarget(text: string): Target {
   const match = /^([a-z]+):\/\/(?:([^@/]*)@)?(\[[0-9a-fA-F:.]+\]|[^:/@[\]]+)(?::(\d{1,5}))?(\/.*)?$/.exec(text);
-  if (match === null) throw invalid(`"${text}" is not a target: expected wsman://USER@HOST or wsmans://USER@HOST`);
+  if (match === null)
+    throw invalid(`"${text}" is not a target: expected wsman://USER@HOST, wsmans://USER@HOST or dcom://USER@HOST`);
   const [, scheme = '', userText, hostText = '', portText, pathText] = match;
-  if (scheme === 'dcom') throw invalid('dcom:// is not part of this version; use wsman:// or wsmans://');
-  if (scheme !== 'wsman' && scheme !== 'wsmans')
-    throw invalid(`unknown scheme ${scheme}://; use wsman:// or wsmans://`);
+  if (scheme !== 'wsman' && scheme !== 'wsmans' && scheme !== 'dcom')
+    throw invalid(`unknown scheme ${scheme}://; use wsman://, wsmans:// or dcom://`);
   const user = userText === undefined ? undefined : decode(userText);
   if (user === '') throw invalid(`"${text}" names no user: ${scheme}://USER@${hostText}`);
   if (user?.includes(':') === true) throw invalid('a password does not belong into a target; use --password-file');

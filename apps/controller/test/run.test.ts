@@ -74,7 +74,10 @@ describe('usage errors', () => {
     [['job'], 'there is no command "job"; see "carmine help"'],
     [['job', 'nonsense', 'x'], 'there is no command "job nonsense"; see "carmine help"'],
     [['job', 'list'], '--on TARGET is missing: which machine?'],
-    [['job', 'list', '--on', 'host'], '"host" is not a target: expected wsman://USER@HOST or wsmans://USER@HOST'],
+    [
+      ['job', 'list', '--on', 'host'],
+      '"host" is not a target: expected wsman://USER@HOST, wsmans://USER@HOST or dcom://USER@HOST',
+    ],
     [['completion', 'tcsh'], 'SHELL is bash, zsh or fish'],
     [['copy', 'wsman://a@h', 'wsman://a@h/f'], '"wsman://a@h" names no file'],
     [['copy', 'wsman://a@h/f', 'wsman://a@h/f', '--sha256', 'xyz'], '--sha256 has 64 hexadecimal digits'],

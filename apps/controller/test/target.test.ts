@@ -11,6 +11,7 @@ describe('parseTarget', () => {
       'wsmans://admin@host',
       { transport: 'wsmans', user: 'admin', host: 'host', port: 5986, name: 'wsmans://host:5986' },
     ],
+    ['dcom://admin@host', { transport: 'dcom', port: 135, name: 'dcom://host:135' }],
     ['wsman://admin@host:80', { port: 80, name: 'wsman://host:80' }],
     ['wsman://admin@host/', { path: undefined }],
     ['wsman://admin@files.example/srv/images/win.vhdx', { host: 'files.example', path: '/srv/images/win.vhdx' }],
@@ -44,7 +45,6 @@ describe('parseTarget', () => {
     ['wsman://admin@host:65536', 'is not a port'],
     ['wsman://ad%min@host', 'broken % escape'],
     ['wsman://admin@host/a%zz', 'broken % escape'],
-    ['dcom://admin@host', 'dcom:// is not part of this version'],
     ['http://admin@host', 'unknown scheme http://'],
   ])('refuses %j: %s', (text, reason) => {
     expect(() => parseTarget(text)).toThrow(

@@ -29,6 +29,7 @@ const managementSchemes = ['kerberos', 'ntlm', 'basic', 'certificate'] as const;
 export type ManagementScheme = (typeof managementSchemes)[number];
 const channelBindingPolicies = ['required', 'relaxed'] as const;
 export type ChannelBindingPolicy = (typeof channelBindingPolicies)[number];
+const dcomLevels = ['integrity', 'privacy'] as const;
 
 /** An agent's configuration: the file's keys in camelCase, defaults filled in. */
 export interface AgentConfiguration {
@@ -36,6 +37,16 @@ export interface AgentConfiguration {
   readonly management: {
     readonly http: ListenAddress | undefined;
     readonly https: ListenAddress | undefined;
+    readonly dcom: {
+      /** Of the object resolver; undefined: no DCOM. */
+      readonly resolver: ListenAddress | undefined;
+      /** Of the objects; the resolver's host and a free port unless given. */
+      readonly exporter: ListenAddress | undefined;
+      /** The least protection of calls. */
+      readonly level: (typeof dcomLevels)[number];
+      /** Whether asynchronous calls are answered by calling back, which nothing protects. */
+      readonly callbacks: boolean;
+    };
     readonly auth: readonly ManagementScheme[];
     readonly channelBinding: ChannelBindingPolicy;
     /** Connections to one listener at once; two thirds of them from one address. */
@@ -102,6 +113,8 @@ const schema = {
   'management.https': addressValue,
   'management.dcom': addressValue,
   'management.dcom_exporter': addressValue,
+  'management.dcom_level': oneOf(dcomLevels),
+  'management.dcom_callbacks': booleanValue,
   'management.auth': listOf(oneOf(managementSchemes)),
   'management.channel_binding': oneOf(channelBindingPolicies),
   'management.max_connections': integerValue(1, 65_535),
@@ -184,19 +197,19 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       context: { file: sources.file, key: 'state_dir', reason: 'it is where the agent keeps its state' },
     });
   }
-  for (const key of ['management.dcom', 'management.dcom_exporter'] as const) {
-    if (read(key) !== undefined) refuse(key, 'WMI over DCOM is not part of this version; use http or https');
-  }
+  const dcom = read('management.dcom');
+  if (dcom === undefined && read('management.dcom_exporter') !== undefined)
+    refuse('management.dcom_exporter', 'needs management.dcom, where clients ask for it');
   const metrics = read('metrics.http');
   if (metrics !== undefined && !isLoopback(metrics.host))
     refuse('metrics.http', 'only a loopback address: metrics are not authenticated');
   const [http, https] = [read('management.http'), read('management.https')];
-  if (http === undefined && https === undefined) {
+  if (http === undefined && https === undefined && dcom === undefined) {
     throw new CarmineError('configuration/missing', {
       context: {
         file: sources.file,
         key: 'management.http',
-        reason: 'or management.https: without either nobody can manage this agent',
+        reason: 'or management.https or management.dcom: without any nobody can manage this agent',
       },
     });
   }
@@ -218,6 +231,12 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
     management: {
       http,
       https,
+      dcom: {
+        resolver: dcom,
+        exporter: read('management.dcom_exporter'),
+        level: read('management.dcom_level') ?? 'integrity',
+        callbacks: read('management.dcom_callbacks') ?? false,
+      },
       auth,
       channelBinding: read('management.channel_binding') ?? 'required',
       maxConnections: read('management.max_connections') ?? 300,
@@ -290,6 +309,8 @@ export function configurationWarnings(
     warnings.push('management.certificates is empty: no client certificate stands for anybody');
   if (!certificates && management.certificates.size > 0)
     warnings.push('management.certificates has no effect: "certificate" is not in management.auth');
+  if (management.dcom.callbacks)
+    warnings.push('management.dcom_callbacks: results of asynchronous calls go out unprotected');
   if (management.anonymousIdentify)
     warnings.push('management.anonymous_identify: anybody who asks learns that Carmine runs here');
   if (management.channelBinding === 'relaxed')

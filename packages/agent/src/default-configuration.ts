@@ -14,6 +14,10 @@ state_dir = ${quoted}
 # WS-Management. Over http only sealed messages (NTLM, Kerberos) are accepted. Port 0 means a free port.
 http = "127.0.0.1:5985"
 # https = "0.0.0.0:5986"        # needs [management.tls]; offers Basic too when listed below
+# dcom = "0.0.0.0:135"          # WMI over DCOM: where clients find it; other ports than 135 only carmine finds
+# dcom_exporter = "0.0.0.0:0"   # where its objects are; 0 is a free port, which firewalls do not know
+# dcom_level = "privacy"        # refuse calls that are only signed; "integrity" takes them
+# dcom_callbacks = true         # answer asynchronous calls by calling the client back, unprotected
 auth = ["kerberos", "ntlm"]    # Kerberos as soon as it has keys, see below; "basic" and "certificate" work over https only
 # channel_binding = "relaxed"  # accept NTLM over https from clients that cannot bind to the TLS channel
 # anonymous_identify = true     # answer Identify, without a version, to whoever asks (Test-WSMan without credentials)

@@ -120,6 +120,7 @@ describe('every key', () => {
       management: {
         http: { host: '127.0.0.1', port: 5985 },
         https: undefined,
+        dcom: { resolver: undefined, exporter: undefined, level: 'integrity', callbacks: false },
         auth: ['kerberos', 'ntlm'],
         channelBinding: 'required',
         maxConnections: 300,
@@ -176,15 +177,11 @@ describe('every key', () => {
       'needs [management.tls] cert and key',
     ],
     [
-      'management.dcom = "127.0.0.1:135"',
-      'management.dcom',
-      'WMI over DCOM is not part of this version; use http or https',
-    ],
-    [
       'management.dcom_exporter = "127.0.0.1:0"',
       'management.dcom_exporter',
-      'WMI over DCOM is not part of this version; use http or https',
+      'needs management.dcom, where clients ask for it',
     ],
+    ['management.dcom_level = "connect"', 'management.dcom_level', 'expected one of "integrity", "privacy"'],
     ['management.auth = "ntlm"', 'management.auth', 'expected a list'],
     [
       'management.auth = ["NTLM"]',
@@ -276,7 +273,7 @@ describe('every key', () => {
     ['management.http = "h:1"', 'agent.toml: state_dir is required: it is where the agent keeps its state'],
     [
       'state_dir = "/s"',
-      'agent.toml: management.http is required: or management.https: without either nobody can manage this agent',
+      'agent.toml: management.http is required: or management.https or management.dcom: without any nobody can manage this agent',
     ],
     ['', 'agent.toml: state_dir is required: it is where the agent keeps its state'],
   ])('%j lacks something', (text, message) => {

@@ -18,7 +18,7 @@ export function miscCommands(all: () => readonly Command[]): readonly Command[] 
         const machine = await connect(call, target, await logonFor(call, target));
         try {
           const started = performance.now();
-          const identity = await machine.client.identify({ signal: call.signal });
+          const identity = await machine.identify({ signal: call.signal });
           const milliseconds = Math.round((performance.now() - started) * 10) / 10;
           call.output.result(`${target.name}  ${identity.vendor} ${identity.version}  ${milliseconds} ms`, {
             schema: 'carmine.ping/1',

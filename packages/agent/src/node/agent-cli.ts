@@ -122,7 +122,13 @@ async function check(program: AgentProgram, args: Arguments): Promise<number> {
       http: management.http === undefined ? null : formatAddress(management.http),
       https: management.https === undefined ? null : formatAddress(management.https),
     },
-    dcom: { resolver: null, exporter: null },
+    dcom: {
+      resolver: management.dcom.resolver === undefined ? null : formatAddress(management.dcom.resolver),
+      exporter:
+        management.dcom.resolver === undefined
+          ? null
+          : formatAddress(management.dcom.exporter ?? { host: management.dcom.resolver.host, port: 0 }),
+    },
     metrics: metrics.http === undefined ? null : formatAddress(metrics.http),
     ...(program.role === 'server' ? { urlGroups: server.bind } : {}),
   };

@@ -14,6 +14,7 @@ import { createAccountDirectory } from './account-directory.ts';
 import { openAuditLog } from './audit-log.ts';
 import type { AuthenticationObserver } from './audited-acceptor.ts';
 import { type CertificateFiles, openCertificateFiles } from './certificate-files.ts';
+import { openDcom } from './dcom.ts';
 import { makeStateFolder } from './files.ts';
 import { openKerberos } from './kerberos.ts';
 import type { Log } from './log.ts';
@@ -60,7 +61,7 @@ export interface ReadyLine {
   readonly ready: true;
   readonly role: AgentRole;
   readonly wsman: { readonly http: string | null; readonly https: string | null };
-  readonly dcom: { readonly resolver: null; readonly exporter: null };
+  readonly dcom: { readonly resolver: string | null; readonly exporter: string | null };
   readonly metrics: string | null;
 }
 
@@ -158,6 +159,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         record({ token, action: 'DeliverEvents', object: new URL(url).host, outcome: 'failed', result: 0x8007_2efd }),
     });
     undo.push(() => management.close());
+    const dcom = await openDcom({
+      configuration: configuration.management,
+      dispatcher,
+      accounts: accounts.lookup,
+      attempts,
+      kerberos,
+      onAuthentication: onAuthentication('management, dcom'),
+      log,
+      onDenied,
+    });
+    undo.push(() => dcom.close());
     const sources = service.metrics === undefined ? [calls] : [calls, service.metrics];
     const metrics =
       configuration.metrics.http === undefined ? undefined : await serveMetrics(configuration.metrics.http, sources);
@@ -166,7 +178,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ready: true,
       role,
       wsman: { http: management.http, https: management.https },
-      dcom: { resolver: null, exporter: null },
+      dcom: { resolver: dcom.resolver, exporter: dcom.exporter },
       metrics: metrics?.address ?? null,
     };
     return { ready, stop };

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { CarmineError } from '@carmine/errors';
 import type { RpcDialer, RpcStream } from '../client/types.ts';
+import { octetsOf } from './octets.ts';
 
 export interface TcpDialerOptions {
   /** Milliseconds until a connection has to stand; 15 s unless given. */
@@ -41,7 +42,7 @@ export function createTcpDialer({ connectTimeout = 15_000 }: TcpDialerOptions = 
           onClose: () => {},
           close: () => void socket.destroy(),
         };
-        socket.on('data', (chunk: Buffer) => stream.onData(chunk));
+        socket.on('data', (chunk: Buffer) => stream.onData(octetsOf(chunk)));
         socket.on('error', (error) => {
           failure = error;
         });

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { RpcServer } from '../server/server.ts';
+import { octetsOf } from './octets.ts';
 
 export interface RpcListenerOptions {
   readonly server: RpcServer;
@@ -78,7 +79,7 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
     connection.onOutput = drain;
     socket.on('data', (chunk: Buffer) => {
       try {
-        connection.receive(chunk);
+        connection.receive(octetsOf(chunk));
         drain();
       } catch (error) {
         options.onError?.(error);

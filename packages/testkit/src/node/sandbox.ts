@@ -23,6 +23,7 @@ export interface AgentProcess {
   /** The line that `run` printed. */
   readonly ready: {
     readonly wsman: { readonly http: string | null; readonly https: string | null };
+    readonly dcom: { readonly resolver: string | null; readonly exporter: string | null };
     readonly metrics: string | null;
   };
   /** Everything on stderr so far. */

@@ -255,7 +255,8 @@ class Client implements WmiOperations {
     const leave = async (): Promise<IteratorReturnResult<undefined>> => {
       outer?.removeEventListener('abort', abort);
       controller.abort();
-      await enumerator.release();
+      // Nobody waits for what the server does with it.
+      void enumerator.release();
       return { done: true, value: undefined };
     };
     const toCim = (object: WmioObject) => this.#toCim(object, namespace);
