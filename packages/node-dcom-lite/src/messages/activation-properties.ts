@@ -31,7 +31,7 @@ const customHeader = ndrStruct('CustomHeader', [
 ]);
 
 /** InstantiationInfoData, [MS-DCOM] 2.2.22.2.1. */
-export const instantiationInfo = ndrStruct('InstantiationInfoData', [
+const instantiationInfo = ndrStruct('InstantiationInfoData', [
   ['classId', ndrGuid],
   ['classCtx', ndrU32],
   ['actvflags', ndrU32],

@@ -16,7 +16,7 @@ export interface OrpcCall {
   readonly marshal: (object: DcomObject, iid: string) => Uint8Array;
 }
 
-export type OrpcHandler = (reader: NdrReader, call: OrpcCall) => Promise<(writer: NdrWriter) => void>;
+type OrpcHandler = (reader: NdrReader, call: OrpcCall) => Promise<(writer: NdrWriter) => void>;
 
 /** An interface as an object has it. */
 export interface Implementation {

@@ -21,7 +21,7 @@ export interface WmiTcpServer {
   close(): Promise<void>;
 }
 
-export interface Address {
+interface Address {
   readonly host: string;
   readonly port: number;
 }

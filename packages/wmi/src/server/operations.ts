@@ -294,7 +294,7 @@ function named(name: string): { readonly name: string } {
 function sameKeys(keys: ReadonlyMap<string, CimValue>, properties: ReadonlyMap<string, CimValue>): boolean {
   for (const [name, value] of keys) {
     const own = [...properties].find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
-    if (String(own).toLowerCase() !== String(value).toLowerCase()) return false;
+    if (typeof own !== 'string' || typeof value !== 'string' || own.toLowerCase() !== value.toLowerCase()) return false;
   }
   return true;
 }

@@ -274,9 +274,10 @@ async function* one(object: Promise<WmioObject>): AsyncIterable<WmioObject> {
   yield await object;
 }
 
-// biome-ignore lint/correctness/useYield: there is nothing to tell but how it ended.
+/** There is nothing to tell but how it ended. */
 async function* none(work: () => Promise<unknown>): AsyncIterable<WmioObject> {
   await work();
+  yield* [];
 }
 
 function required(text: string | null, most: number): string {

@@ -9,7 +9,7 @@ import type { WmioClassPart, WmioDecoration, WmioInstance, WmioInstanceBody, Wmi
 import type { ObjectCodec } from './values.ts';
 
 /** ObjectFlags, [MS-WMIO] 2.2.6. */
-export const objectFlags = {
+const objectFlags = {
   class: 0x01,
   instance: 0x02,
   decorated: 0x04,

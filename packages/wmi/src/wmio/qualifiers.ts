@@ -1,7 +1,7 @@
 import { type ByteReader, ByteWriter } from '@carmine/wire';
 import { type HeapReader, type HeapWriter, invalid } from './heap.ts';
 import { dictionary, dictionaryFlag } from './strings.ts';
-import { arrayFlag, type WmioQualifier, wmioTypes } from './types.ts';
+import { type WmioQualifier, wmioTypes } from './types.ts';
 import { isKnownType, type ObjectCodec, readValue, slotSize, writeValue } from './values.ts';
 
 /** QualifierSet, [MS-WMIO] 2.2.59: `u32 length (with itself) | { u32 name, u8 flavor, u32 type, value }`. */
@@ -52,8 +52,4 @@ export function flagQualifier(name: string, flavor: number): WmioQualifier {
 
 export function textQualifier(name: string, value: string, flavor: number): WmioQualifier {
   return { name, flavor, type: wmioTypes.string, value };
-}
-
-export function textsQualifier(name: string, value: readonly string[], flavor: number): WmioQualifier {
-  return { name, flavor, type: wmioTypes.string | arrayFlag, value };
 }

@@ -136,7 +136,7 @@ export interface HeapLayout {
   readonly gaps: readonly { readonly at: number; readonly octets: Uint8Array }[];
 }
 
-export interface ValuesLayout {
+interface ValuesLayout {
   readonly heap: HeapLayout;
   /** Bits of the NdTable that belong to no property. */
   readonly spareBits: number;
@@ -148,7 +148,7 @@ export interface ValuesLayout {
   readonly rest: Uint8Array;
 }
 
-export interface ClassLayout extends ValuesLayout {
+interface ClassLayout extends ValuesLayout {
   /** ValueTableOffset by place, where they do not follow from the order. */
   readonly valueOffsets: readonly number[] | undefined;
 }

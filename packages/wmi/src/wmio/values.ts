@@ -152,7 +152,8 @@ function writeScalar(writer: ByteWriter, type: number, value: WmioValue, heap: H
       return;
     }
     default:
-      writer.u32(heap.string(String(value)));
+      if (typeof value !== 'string') throw invalid('a text that is none');
+      writer.u32(heap.string(value));
   }
 }
 
