@@ -8,6 +8,7 @@ import {
   comStatus,
   createDcomClient,
   createDcomServer,
+  type DcomObject,
   defineInterface,
   defineMethod,
   emptyInterface,
@@ -60,7 +61,7 @@ function machine() {
     ntHash: ntOwfV1('secret'),
   });
   let released = 0;
-  const make = () => {
+  const make = (): DcomObject => {
     let sum = 0;
     return {
       interfaces: [

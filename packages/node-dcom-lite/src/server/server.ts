@@ -183,7 +183,7 @@ export function createDcomServer(options: DcomServerOptions): DcomServer {
     },
     sweep() {
       const pinged = pings.sweep(pingPeriod * periods);
-      for (const exported of [...table.objects]) {
+      for (const exported of table.objects) {
         if (exported.running > 0) continue;
         const last = Math.max(exported.used, pinged.get(exported.oid) ?? exported.used);
         // Losing the connection is no release: who comes back within a period finds his objects.
@@ -193,7 +193,7 @@ export function createDcomServer(options: DcomServerOptions): DcomServer {
     },
     marshal,
     close() {
-      for (const exported of [...table.objects]) table.remove(exported);
+      for (const exported of table.objects) table.remove(exported);
     },
   };
 }
