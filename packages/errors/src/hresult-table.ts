@@ -468,6 +468,47 @@ export const hresultTable: readonly (readonly [value: number, name: string, mean
   [0x8000000a, 'E_PENDING', 'not ready yet', "See the message and the agent's log."],
   [0x80004005, 'E_FAIL', 'unspecified failure', "See the message and the agent's log."],
   [0x00000001, 'S_FALSE', 'nothing changed', 'Nothing needs doing.'],
+  // RPC and COM
+  [
+    0x800706b5,
+    'RPC_S_UNKNOWN_IF',
+    'the interface is not known',
+    'The machine does not offer this: check that it is one that is managed by WMI over DCOM.',
+  ],
+  [
+    0x800706ba,
+    'RPC_S_SERVER_UNAVAILABLE',
+    'the server cannot be reached',
+    'Check host and port (135 unless given), and that no firewall is between, also for the ports of the objects.',
+  ],
+  [
+    0x800706be,
+    'RPC_S_CALL_FAILED',
+    'the connection was lost during the call',
+    'See the log of the machine. What only reads is tried again by itself.',
+  ],
+  [0x800706c0, 'RPC_S_PROTOCOL_ERROR', 'the peer broke the RPC protocol', "See the message and the agent's log."],
+  [0x800705b4, 'ERROR_TIMEOUT', 'no answer in time', 'Check that the machine is up and not overloaded, and try again.'],
+  [0x80004002, 'E_NOINTERFACE', 'the object has no such interface', "See the message and the agent's log."],
+  [
+    0x80040154,
+    'REGDB_E_CLASSNOTREG',
+    'the class is not registered',
+    'The machine does not offer WMI: check that it is the right one.',
+  ],
+  [
+    0x80010108,
+    'RPC_E_DISCONNECTED',
+    'the object is no longer there',
+    'The machine was started again meanwhile: try again.',
+  ],
+  [0x8001011d, 'RPC_E_INVALID_OBJREF', 'not an object reference', "See the message and the agent's log."],
+  [
+    0x8007000e,
+    'E_OUTOFMEMORY',
+    'too many objects or not enough memory',
+    'Let go of enumerations and connections that are not needed.',
+  ],
   // WMI
   [0x00000000, 'WBEM_S_NO_ERROR', 'success', 'Nothing needs doing.'],
   [

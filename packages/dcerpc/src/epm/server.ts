@@ -30,22 +30,28 @@ export interface Endpoint {
 
 /** The endpoint mapper over the endpoints that `list` gives now. Nothing can be inserted or deleted from outside. */
 export function createEndpointMapper(list: () => readonly Endpoint[], newHandle: () => string): RpcInterface {
-  /** What is left to tell, by the handle's UUID. */
-  const handles = new Map<string, readonly Endpoint[]>();
+  /** What is left to tell, by the handle's UUID; a handle is the association group's ([MS-RPCE] 3.3.1.4.1). */
+  const handles = new Map<string, { readonly association: number; readonly rest: readonly Endpoint[] }>();
+
+  function find(uuid: string, { connection }: RpcCall): readonly Endpoint[] {
+    const found = handles.get(uuid);
+    if (found === undefined || found.association !== connection.association)
+      throw rpcFault(faultStatus.contextMismatch);
+    handles.delete(uuid);
+    return found.rest;
+  }
 
   function lookup(call: RpcCall): Uint8Array {
     const request = read(lookupRequest, call);
     const limit = Math.min(request.maxEntries, maxEntries);
     const { uuid } = request.entryHandle;
-    const matching = uuid === nilGuid ? list().filter((endpoint) => isAsked(endpoint, request)) : handles.get(uuid);
-    if (matching === undefined) throw rpcFault(faultStatus.contextMismatch);
-    handles.delete(uuid);
+    const matching = uuid === nilGuid ? list().filter((endpoint) => isAsked(endpoint, request)) : find(uuid, call);
     const rest = matching.slice(limit);
     const handle = rest.length > 0 && limit > 0 ? newHandle() : nilGuid;
     if (handle !== nilGuid) {
       const [oldest] = handles.keys();
       if (handles.size >= maxHandles && oldest !== undefined) handles.delete(oldest);
-      handles.set(handle, rest);
+      handles.set(handle, { association: call.connection.association, rest });
     }
     const entries = matching.slice(0, limit).map(({ syntax, port, annotation }) => ({
       object: nilGuid,
@@ -56,7 +62,8 @@ export function createEndpointMapper(list: () => readonly Endpoint[], newHandle:
       entryHandle: { attributes: 0, uuid: handle },
       numEntries: entries.length,
       entries: { items: entries, maximum: limit },
-      status: entries.length === 0 ? nothingFound : 0,
+      // UNSPECIFIED: with the last entries, as Samba has it; impacket would begin anew without it.
+      status: handle === nilGuid ? nothingFound : 0,
     });
   }
 
@@ -82,7 +89,7 @@ export function createEndpointMapper(list: () => readonly Endpoint[], newHandle:
 
   function free(call: RpcCall): Uint8Array {
     const { uuid } = read(freeHandleRequest, call).entryHandle;
-    if (uuid !== nilGuid && !handles.delete(uuid)) throw rpcFault(faultStatus.contextMismatch);
+    if (uuid !== nilGuid) find(uuid, call);
     return write(freeHandleResponse, { entryHandle: { attributes: 0, uuid: nilGuid }, status: 0 });
   }
 

@@ -130,7 +130,10 @@ export class WmioSchema {
       flags: 0,
       origin: derivationOf(cls).length,
       qualifiers,
-      input: inParameters(method).length === 0 ? null : signature(inputPart(method)),
+      // QUIRK: Windows has an empty signature where there are no parameters, and impacket wants one to be there.
+      ...(inParameters(method).length === 0
+        ? { input: null, emptyInput: true }
+        : { input: signature(inputPart(method)) }),
       output: signature(outputPart(method)),
     };
   }

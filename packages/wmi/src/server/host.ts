@@ -95,13 +95,12 @@ export function createWmiHost(options: WmiHostOptions): WmiHost {
     onError,
   });
   const newGuid = () => guidOf(randomBytes(16));
-  const exporterEndpoints = () => [
-    {
-      syntax: { uuid: iids.remUnknown2, major: 0, minor: 0 },
+  const exporterEndpoints = () =>
+    [iids.remUnknown, iids.remUnknown2, ...wmi.interfaces].map((uuid) => ({
+      syntax: { uuid, major: 0, minor: 0 },
       port: options.exporterPort(),
       annotation: 'object exporter',
-    },
-  ];
+    }));
   const resolverInterfaces: RpcInterface[] = [
     ...dcom.resolver,
     createEndpointMapper(exporterEndpoints, newGuid),
