@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createSandbox, freePort, type Sandbox } from '@carmine/testkit/node';
 import { Checks } from './checks.ts';
 import { curlChecks } from './curl.ts';
+import { dcomChecks } from './dcom.ts';
 import { mitKerberosChecks } from './mit-kerberos.ts';
 import { isThere, runPeer } from './peers.ts';
 import { sambaChecks } from './samba.ts';
@@ -13,7 +14,7 @@ import { sambaGensecChecks } from './samba-gensec.ts';
 
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
- * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone. Last line: `N passed, N failed, N skipped`.
+ * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI clients. Last line: `N passed, N failed, N skipped`.
  */
 
 /** Makes OpenSSL's legacy algorithms available to a peer. */
@@ -30,6 +31,7 @@ activate = 1
 const require = process.argv.includes('--require');
 const checks = new Checks();
 if (process.argv.includes('--only=kerberos')) await mitKerberosChecks(checks);
+else if (process.argv.includes('--only=dcom')) await dcomChecks(checks);
 else await everything();
 const [passed, failed, skipped] = [checks.count('passed'), checks.count('failed'), checks.count('not run')];
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
@@ -115,6 +117,7 @@ async function suite(sandbox: Sandbox): Promise<void> {
   await sambaChecks(checks, 100_000);
   await sambaGensecChecks(checks, folder);
   await sambaAdChecks(checks, folder);
+  await dcomChecks(checks);
 }
 
 /** Runs a script that prints a JSON object for each check. */

@@ -1,12 +1,26 @@
-import { type Codec, guid, struct, u16, type ValueOf } from '@carmine/wire';
+import { type Codec, guid } from '@carmine/wire';
 
-/** p_syntax_id_t, C706 12.6.3.1. */
-export const syntaxId = struct('p_syntax_id_t', [
-  ['uuid', guid],
-  ['major', u16],
-  ['minor', u16],
-]) satisfies Codec<unknown>;
-export type SyntaxId = ValueOf<typeof syntaxId>;
+export interface SyntaxId {
+  readonly uuid: string;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** p_syntax_id_t, C706 12.6.3.1: the version is one u32, its major number in the lower half. */
+export const syntaxId: Codec<SyntaxId> = {
+  name: 'p_syntax_id_t',
+  alignment: 4,
+  size: 20,
+  write(writer, { uuid, major, minor }) {
+    guid.write(writer, uuid);
+    writer.u32(((minor << 16) | major) >>> 0);
+  },
+  read(reader) {
+    const uuid = guid.read(reader);
+    const version = reader.u32();
+    return { uuid, major: version & 0xffff, minor: version >>> 16 };
+  },
+};
 
 /** NDR 2.0, the only transfer syntax here: DCOM takes no other ([MS-DCOM] 2.2). */
 export const ndrSyntax: SyntaxId = { uuid: '8a885d04-1ceb-11c9-9fe8-08002b104860', major: 2, minor: 0 };
