@@ -12,7 +12,7 @@ export interface Verified {
 
 /**
  * Verification trailer, [MS-RPCE] 2.2.2.13: repeats, under the signature of the stub, what headers say that may not be signed.
- * Returns the stub without it. `refused`: it says other things, or something unknown that must be understood.
+ * Little-endian, whatever the stub is in, as Samba writes it. Returns the stub without it. `refused`: it says other things, or something unknown that must be understood.
  */
 export function takeVerificationTrailer(
   stub: Uint8Array,
@@ -20,7 +20,7 @@ export function takeVerificationTrailer(
 ): { readonly stub: Uint8Array } | 'refused' {
   const start = findTrailer(stub);
   if (start === undefined) return { stub };
-  const reader = new ByteReader(stub, { what: 'verification trailer', littleEndian: pdu.littleEndian });
+  const reader = new ByteReader(stub, { what: 'verification trailer' });
   reader.seek(start + signature.length);
   for (let last = false; !last; ) {
     if (reader.remaining < 4) return 'refused';
