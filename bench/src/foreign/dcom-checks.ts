@@ -50,8 +50,15 @@ try {
   await writeFile(join(sandbox.images, 'image.bin'), randomBytes(5 * 1024 * 1024 + 17));
   for (const { config } of [sandbox.server, sandbox.client])
     await sandbox.command('server', [
-      ...['account', 'add', plainUser, '--config', config, '--groups', 'Users'],
-      ...['--password-file', join(sandbox.folder, 'password')],
+      'account',
+      'add',
+      plainUser,
+      '--config',
+      config,
+      '--groups',
+      'Users',
+      '--password-file',
+      join(sandbox.folder, 'password'),
     ]);
   process.env['CARMINE_MANAGEMENT_DCOM'] = `${clientHost}:135`;
   const client = await sandbox.client.start();
