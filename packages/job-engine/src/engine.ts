@@ -222,7 +222,9 @@ class Engine implements JobEngine {
   async setProxySettings(jobId: string, settings: ProxySettings, options?: CallOptions): Promise<SuccessCode> {
     await this.#change(jobId, options, async (job) => {
       checkProxy(settings);
-      await this.#runner.save(job, { proxy: { usage: settings.usage }, ...this.#activity() });
+      const { usage, proxyList = null, bypassList = null } = settings;
+      const proxy = usage === 'override' ? { usage, proxyList, bypassList } : { usage };
+      await this.#runner.save(job, { proxy, ...this.#activity() });
     });
     return 0;
   }

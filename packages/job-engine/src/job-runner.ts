@@ -9,9 +9,9 @@ import {
   type SuccessCode,
   toFiletime,
 } from '@carmine/core';
-import { CarmineError } from '@carmine/errors';
+import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { StoredFile, StoredJob } from '@carmine/job-store';
-import type { FileTransfer, TransferResult } from '@carmine/transfer';
+import { type FileTransfer, retryAfter, type TransferResult } from '@carmine/transfer';
 import { storedError } from './error-report.ts';
 import { type Job, type Turn, withFile } from './job.ts';
 import type { JobEngineOptions } from './options.ts';
@@ -320,7 +320,18 @@ export class JobRunner {
   async #failed(job: Job, error: CarmineError, fileIndex: number): Promise<void> {
     const sinceProgress = (this.#options.clock.now() - fromFiletime(job.current.lastProgress)) / 1_000;
     const event = error.kind === 'transient' ? failureEvent(job.stored, sinceProgress) : 'fatalFailure';
-    await this.apply(job, event, errorFields(error, fileIndex));
+    const next = event === 'fatalFailure' ? {} : this.#whenServerSays(job, error);
+    await this.apply(job, event, { ...errorFields(error, fileIndex), ...next });
+  }
+
+  /** Retry-After: not before that, however short the job's own delay is; but not for ever either. */
+  #whenServerSays(job: Job, error: CarmineError): Pick<Partial<StoredJob>, 'nextAttempt'> {
+    if (!isCarmineError(error, 'transfer/http-status-transient')) return {};
+    const now = this.#options.clock.now();
+    const { retryAfter: field } = error.context as { readonly retryAfter?: string | undefined };
+    const wait = Math.min(retryAfter(field, now) ?? 0, longestRetryAfter);
+    const own = job.stored.minimumRetryDelay * 1_000;
+    return wait > own ? { nextAttempt: toFiletime(now + wait) } : {};
   }
 
   #progressed(job: Job, turn: Turn): void {
@@ -393,6 +404,8 @@ function errorFields(error: CarmineError, fileIndex: number | null): Pick<Stored
 const partialComplete = 0x0020_0017;
 const unableToDelete = 0x0020_001a;
 const fiveMinutes = 300_000;
+/** Milliseconds of a server's Retry-After that are respected. */
+const longestRetryAfter = 24 * 3_600_000;
 /** Milliseconds between two saves of progress alone. */
 const saveInterval = 1_000;
 /** Milliseconds after which a store that failed is tried again. */

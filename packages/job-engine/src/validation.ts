@@ -11,6 +11,7 @@ import {
   serviceAccounts,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
+import { parseBypassList, parseProxyList } from '@carmine/transfer';
 
 /** What callers may say (spec/bits.md 4.3). Everything here throws the error that BITS gives, or returns the value to keep. */
 
@@ -88,13 +89,22 @@ export function checkProxy(settings: ProxySettings): void {
       if ((proxyList ?? '') !== '' || (bypassList ?? '') !== '')
         throw invalid('ProxyList', 'only allowed with override');
       return;
-    case 'override':
+    case 'override': {
+      checkLength('ProxyList', proxyList ?? '', longestProxyList);
+      checkLength('ProxyBypassList', bypassList ?? '', longestProxyList);
+      parseProxyList(proxyList ?? '');
+      parseBypassList(bypassList ?? '');
+      return;
+    }
     case 'autodetect':
       throw new CarmineError('internal/not-implemented', { context: { what: `proxy usage ${usage}` } });
     default:
       throw invalid('ProxyUsage', 'unknown value');
   }
 }
+
+/** Characters: BG_E_PROXY_LIST_TOO_LARGE, BG_E_PROXY_BYPASS_LIST_TOO_LARGE. */
+const longestProxyList = 32_768;
 
 /** Lower-case; undefined stays undefined, null removes. */
 export function checkSha256(value: string | null | undefined): string | null | undefined {

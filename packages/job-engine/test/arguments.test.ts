@@ -84,14 +84,17 @@ describe('arguments', () => {
     expect(await f.engine.setCredentials(id, implicit)).toBe(0);
   });
 
-  it('accepts no proxy and the preconfigured one, and says that it cannot do the others', async () => {
+  it('accepts no proxy, the preconfigured one and lists, and says that it cannot find one by itself', async () => {
     const f = await EngineFixture.start();
     const id = await f.create('a', { suspend: true });
     expect(await f.engine.setProxySettings(id, { usage: 'noProxy', proxyList: null, bypassList: null })).toBe(0);
     expect(await f.engine.setProxySettings(id, { usage: 'preconfig' })).toBe(0);
-    for (const usage of ['override', 'autodetect'] as const) {
-      await expect(f.engine.setProxySettings(id, { usage, proxyList: 'p:8080' })).rejects.toMatchObject({
-        kind: 'unsupported',
+    const list = { usage: 'override', proxyList: 'p:8080 http=q', bypassList: '*.example <local>' } as const;
+    expect(await f.engine.setProxySettings(id, list)).toBe(0);
+    await expect(f.engine.setProxySettings(id, { usage: 'autodetect' })).rejects.toMatchObject({ kind: 'unsupported' });
+    for (const wrong of [{ proxyList: 'socks://p' }, { proxyList: '' }, { proxyList: 'p', bypassList: 'a*b' }]) {
+      await expect(f.engine.setProxySettings(id, { usage: 'override', ...wrong })).rejects.toMatchObject({
+        hresult: 0x8020_003f,
       });
     }
     await expect(f.engine.setProxySettings(id, { usage: 'noProxy', proxyList: 'p:8080' })).rejects.toMatchObject({

@@ -28,6 +28,24 @@ describe('errors and retries', () => {
     expect(await f.engine.getJob(id)).toMatchObject({ transientErrorCount: 2 });
   });
 
+  it('waits as long as the server says, when that is longer than its own delay', async () => {
+    const busy = (retryAfter: string) =>
+      f.transfers.at('a').fail('transfer/http-status-transient', { status: 503, retryAfter });
+    busy('1800');
+    expect(await f.state(id)).toBe('transientError');
+    await f.clock.advance(1_799 * seconds);
+    expect(await f.state(id)).toBe('transientError');
+    await f.clock.advance(1 * seconds);
+    expect(await f.state(id)).toBe('connecting');
+    // Its own delay is 600 s.
+    busy('5');
+    expect(await f.state(id)).toBe('transientError');
+    await f.clock.advance(599 * seconds);
+    expect(await f.state(id)).toBe('transientError');
+    await f.clock.advance(1 * seconds);
+    expect(await f.state(id)).toBe('connecting');
+  });
+
   it('raises a MinimumRetryDelay below 5 to 5', async () => {
     await f.engine.modifyJob(id, { minimumRetryDelay: 0 });
     expect(await f.engine.getJob(id)).toMatchObject({ minimumRetryDelay: 5 });

@@ -11,12 +11,12 @@ export function isTransientStatus(status: number): boolean {
   return true;
 }
 
-/** The error for a final status that is not the one hoped for; its hresult is 0x80190000 | status. */
-export function statusError(status: number): CarmineError {
+/** The error for a final status that is not the one hoped for; its hresult is 0x80190000 | status. `retryAfter`: the field. */
+export function statusError(status: number, retryAfter?: string): CarmineError {
   const hresult = hresultFromHttpStatus(status);
   if (status === 401) return new CarmineError('transfer/authentication');
   if (status === 407) return new CarmineError('transfer/proxy-authentication');
   return isTransientStatus(status)
-    ? new CarmineError('transfer/http-status-transient', { context: { status }, hresult })
+    ? new CarmineError('transfer/http-status-transient', { context: { status, retryAfter }, hresult })
     : new CarmineError('transfer/http-status', { context: { status }, hresult });
 }

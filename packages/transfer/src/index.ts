@@ -1,5 +1,6 @@
 export type { AuthenticatedConnection, Authenticator, AuthenticatorFactory } from './authenticator.ts';
 export { crc32 } from './crc32.ts';
+export { type CustomHeader, checkHeaders } from './custom-headers.ts';
 export { checkLocalPath } from './destination-path.ts';
 export type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 export { type Extent, ExtentSet } from './extents.ts';
@@ -15,6 +16,7 @@ export { bodyOf, type HttpBody, type HttpHead, headEnd, joinedFields, parseHttpH
 export { type DecodedJournal, decodeJournal, type JournalState } from './journal.ts';
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
+export { type HttpProxy, type ProxyChoice, parseBypassList, parseProxyList, proxiesFor } from './proxies.ts';
 export type {
   DataReceiver,
   Receiver,
@@ -23,5 +25,6 @@ export type {
   ReceiverHandler,
   ReceiverRequest,
 } from './receiver.ts';
+export { retryAfter } from './retry-after.ts';
 export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';
 export type { TransferProgress, TransferResult } from './transfer-progress.ts';

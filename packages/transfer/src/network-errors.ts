@@ -54,6 +54,7 @@ const table: Readonly<Record<string, ErrorCode | undefined>> = {
   UNABLE_TO_GET_ISSUER_CERT: 'transfer/untrusted',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'transfer/untrusted',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'transfer/untrusted',
+  UNABLE_TO_GET_CRL: 'transfer/untrusted',
   INVALID_CA: 'transfer/untrusted',
   INVALID_PURPOSE: 'transfer/untrusted',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'transfer/client-certificate-needed',

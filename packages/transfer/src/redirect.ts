@@ -7,8 +7,8 @@ export function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-/** Where a redirect leads, or `transfer/redirect`: https never leads to http, and nothing leads elsewhere than http(s). */
-export function redirectTarget(from: string, location: string | undefined, count: number): string {
+/** Where a redirect leads, or `transfer/redirect`: https leads to http only with `downgrade`, and nothing leads elsewhere than http(s). */
+export function redirectTarget(from: string, location: string | undefined, count: number, downgrade = false): string {
   const refuse = (reason: string): never => {
     throw new CarmineError('transfer/redirect', { context: { reason } });
   };
@@ -16,7 +16,8 @@ export function redirectTarget(from: string, location: string | undefined, count
   if (location === undefined || !URL.canParse(location, from)) return refuse('it has no usable Location');
   const target = new URL(location, from);
   if (target.protocol !== 'https:' && target.protocol !== 'http:') return refuse(`it leads to ${target.protocol}`);
-  if (target.protocol === 'http:' && new URL(from).protocol === 'https:') return refuse('it leads from https to http');
+  if (!downgrade && target.protocol === 'http:' && new URL(from).protocol === 'https:')
+    return refuse('it leads from https to http');
   target.username = '';
   target.password = '';
   target.hash = '';

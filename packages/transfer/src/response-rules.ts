@@ -28,7 +28,7 @@ export type Verdict =
 /** Reads what a successful answer to HEAD, or to a first GET without Range, says of the file. Throws where BITS fails. */
 export function readSource(head: ResponseHead): Source {
   if (head.status === 206) throw invalidResponse(head, '206 without a Range asked for');
-  if (head.status !== 200) throw statusError(head.status);
+  if (head.status !== 200) throw statusError(head.status, head.headers['retry-after']);
   refuseContentEncoding(head.headers);
   refuseParts(head);
   const length = contentLength(head);
@@ -51,7 +51,7 @@ export function judgeResponse(asked: Asked, source: Source, head: ResponseHead):
     case 416:
       return { kind: 'changed' };
     default:
-      throw statusError(head.status);
+      throw statusError(head.status, head.headers['retry-after']);
   }
 }
 

@@ -1,4 +1,5 @@
-import { createFileTransfer, type PlannerOptions } from '@carmine/transfer';
+import type { ProxySettings } from '@carmine/core';
+import { createFileTransfer, type PlannerOptions, type ProxyChoice } from '@carmine/transfer';
 import {
   type AgentTickets,
   createHttpReceiverFactory,
@@ -35,6 +36,21 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
         trust: options.trust,
         clientCertificate: request.clientCertificate,
         authenticator: credentialAuthenticators(request.credentials, options.tickets),
+        proxy: proxyChoice(request.proxy),
+        proxyAuthenticator: credentialAuthenticators(request.credentials, options.tickets, 'proxy'),
       }),
     });
+}
+
+/** UNSPECIFIED: nobody has settings of their own here, as users of Windows do; `preconfig` means the agent's environment. */
+function proxyChoice({ usage, proxyList, bypassList }: ProxySettings): ProxyChoice {
+  switch (usage) {
+    case 'override':
+      return { usage: 'list', list: proxyList ?? '', bypass: bypassList };
+    case 'preconfig':
+      return { usage: 'environment', variables: process.env };
+    case 'noProxy':
+    case 'autodetect':
+      return { usage: 'none' };
+  }
 }

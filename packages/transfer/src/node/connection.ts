@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
+import type { CustomHeader } from '../custom-headers.ts';
 import type { ResponseHead } from '../headers.ts';
+import type { ProxyChoice } from '../proxies.ts';
 import type { DataReceiver } from '../receiver.ts';
+import type { TlsPolicy } from './tls-policy.ts';
 
 export interface HttpReceiverOptions {
   /** Default `Carmine/0.1.0`. */
@@ -21,6 +24,22 @@ export interface HttpReceiverOptions {
         readonly body?: number | undefined;
       }
     | undefined;
+  /** Sent with every request to the origin of the URL; see `checkHeaders` for what may not be among them. */
+  readonly headers?: readonly CustomHeader[] | undefined;
+  /** BG_HTTP_REDIRECT_POLICY_*, spec/bits.md 2.10; default: followed, but never from https to http. */
+  readonly redirects?:
+    | {
+        readonly disallow?: boolean | undefined;
+        readonly allowHttpsToHttp?: boolean | undefined;
+        /** ALLOW_REPORT: told where the file is, each time that it is somewhere else. */
+        readonly onRedirect?: ((url: string) => void) | undefined;
+      }
+    | undefined;
+  /** Default: none. Requests through a proxy go over undici. */
+  readonly proxy?: ProxyChoice | undefined;
+  /** Who we are to the proxy. */
+  readonly proxyAuthenticator?: AuthenticatorFactory | undefined;
+  readonly tls?: TlsPolicy | undefined;
   /** False: everything goes over undici, also what the fast way could take. */
   readonly fast?: boolean | undefined;
 }
@@ -36,6 +55,8 @@ export interface RequestHead extends RequestLine {
 export interface Connection {
   readonly origin: string;
   readonly logon: ConnectionLogon;
+  /** Who we are to the proxy that requests are sent to; undefined: they are not. */
+  readonly proxyLogon?: ConnectionLogon | undefined;
   send(request: RequestHead, attempt: Attempt): void;
   /** Ends it; an attempt under way hears nothing more. */
   close(): void;
@@ -69,10 +90,13 @@ export class ConnectionLogon {
   /** Challenges that the authenticator has answered. */
   answered = 0;
 
-  /** Without a factory nobody is ever anybody there. */
-  constructor(origin: string, factory: AuthenticatorFactory | undefined) {
+  readonly #proxy: boolean;
+
+  /** Without a factory nobody is ever anybody there. `proxy`: the origin is a proxy's. */
+  constructor(origin: string, factory: AuthenticatorFactory | undefined, proxy = false) {
     this.#origin = origin;
     this.#factory = factory;
+    this.#proxy = proxy;
   }
 
   /** Whoever was authenticated on the socket before is nobody on the next one. */
@@ -95,7 +119,8 @@ export class ConnectionLogon {
     this.answered = 0;
     this.authenticator = this.#factory?.({
       host: hostname,
-      secureTransport: protocol === 'https:',
+      // DEVIATION from our own rule: proxies are spoken to over http, and Basic is what many of them know.
+      secureTransport: protocol === 'https:' || this.#proxy,
       serverCertificate: () =>
         this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate(false).raw : undefined,
     });

@@ -13,7 +13,7 @@ import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { AuthenticatedConnection, Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
 
 /**
- * Authenticators for a job's server credentials; undefined when it has none that can be used. Of what the server offers the
+ * Authenticators for a job's credentials for the server, or for the proxy; undefined when it has none that can be used. Of what the server offers the
  * strongest is taken that the job has credentials for. Basic goes over TLS only.
  *
  * With `tickets`, Negotiate prefers Kerberos for a user `user@REALM` whose realm's KDCs are known, and implicit credentials
@@ -25,10 +25,11 @@ import type { AuthenticatedConnection, Authenticator, AuthenticatorFactory, Requ
 export function credentialAuthenticators(
   credentials: readonly JobCredentials[],
   tickets?: AgentTickets,
+  target: JobCredentials['target'] = 'server',
 ): AuthenticatorFactory | undefined {
   const usable = new Map<HttpScheme, JobLogon>();
   for (const scheme of preference) {
-    const found = credentials.find((entry) => entry.target === 'server' && entry.scheme === scheme);
+    const found = credentials.find((entry) => entry.target === target && entry.scheme === scheme);
     const logon = found === undefined ? undefined : logonOf(found, tickets);
     if (logon !== undefined) usable.set(scheme, logon);
   }

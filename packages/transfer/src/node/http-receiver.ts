@@ -1,7 +1,9 @@
-import { CarmineError, isCarmineError } from '@carmine/errors';
+import { CarmineError, hresultFromHttpStatus, isCarmineError } from '@carmine/errors';
 import type { RequestLine } from '../authenticator.ts';
+import { checkHeaders } from '../custom-headers.ts';
 import type { ResponseHead } from '../headers.ts';
 import { networkError } from '../network-errors.ts';
+import { type ProxyChoice, proxiesFor } from '../proxies.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { isRedirect, redirectTarget } from '../redirect.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -14,7 +16,7 @@ import {
 } from './connection.ts';
 import { RawConnection } from './raw-connection.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
-import { UndiciConnection } from './undici-connection.ts';
+import { type ConnectionProxy, UndiciConnection } from './undici-connection.ts';
 
 /**
  * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
@@ -23,6 +25,7 @@ import { UndiciConnection } from './undici-connection.ts';
 export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): ReceiverFactory {
   const shared: Shared = {
     options,
+    headers: checkHeaders(options.headers ?? []),
     secureContexts: createSecureContexts(options),
     pool: new BufferPool(maximumWaiting),
     general: new Set(),
@@ -33,6 +36,7 @@ export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): Re
 /** What the receivers of one transfer have in common. */
 interface Shared {
   readonly options: HttpReceiverOptions;
+  readonly headers: Readonly<Record<string, string>>;
   readonly secureContexts: SecureContexts;
   readonly pool: BufferPool;
   /** Origins whose answers are nothing for the fast way. */
@@ -43,6 +47,7 @@ class HttpReceiver implements Receiver {
   #url: string;
   readonly #shared: Shared;
   #connection: Connection | undefined;
+  #attempts = 0;
   /** Where redirects led, for the rest of this connection. */
   #target: string;
 
@@ -80,11 +85,21 @@ class HttpReceiver implements Receiver {
     const { options, secureContexts, pool, general } = this.#shared;
     const own = origin === new URL(this.#url).origin;
     const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
+    const proxy = options.proxy === undefined ? undefined : this.#proxyFor(url, options.proxy);
     this.#connection =
-      options.fast === false || general.has(origin)
-        ? new UndiciConnection(origin, own, logon, options, secureContexts)
+      options.fast === false || general.has(origin) || proxy !== undefined
+        ? new UndiciConnection(origin, own, logon, options, secureContexts, proxy)
         : new RawConnection(origin, own, logon, options, secureContexts, pool);
     return this.#connection;
+  }
+
+  /** The next proxy of the list each time that a connection is made: one that is dead does not stay. */
+  #proxyFor(url: string, choice: ProxyChoice): ConnectionProxy | undefined {
+    const list = proxiesFor(url, choice);
+    const proxy = list[this.#attempts++ % Math.max(1, list.length)];
+    if (proxy === undefined) return undefined;
+    const origin = `http://${proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host}:${proxy.port}`;
+    return { ...proxy, logon: new ConnectionLogon(origin, this.#shared.options.proxyAuthenticator, true) };
   }
 
   /** From now on undici does what there is to do with this origin. */
@@ -106,6 +121,15 @@ class HttpReceiver implements Receiver {
 
   get url(): string {
     return this.#url;
+  }
+
+  get options(): HttpReceiverOptions {
+    return this.#shared.options;
+  }
+
+  /** The caller's fields, for the file's own origin only. */
+  headersFor(origin: string): Readonly<Record<string, string>> {
+    return origin === new URL(this.#url).origin ? this.#shared.headers : {};
   }
 
   get userAgent(): string {
@@ -130,25 +154,28 @@ class Exchange implements ReceiverExchange {
     this.#handler = handler;
   }
 
-  send(url: string, authorization?: string): void {
+  /** `answers`: to challenges, of the server or of the proxy. */
+  send(url: string, answers: Answers = {}): void {
     let connection: Connection;
     const { pathname, search } = new URL(url);
     const line = { method: this.#request.method, uri: pathname + search };
     this.#control = undefined;
-    let authenticate = authorization;
+    let headers: Record<string, string>;
     try {
       connection = this.#receiver.connectionTo(url);
-      if (authenticate === undefined) {
-        // Basic can be sent unasked; the others wait for the challenge.
-        const fresh = connection.logon.authenticator ?? connection.logon.newAuthenticator();
-        authenticate = fresh?.initial(line);
-      }
+      // Basic can be sent unasked; the others wait for the challenge.
+      const unasked = (logon: ConnectionLogon | undefined) =>
+        (logon?.authenticator ?? logon?.newAuthenticator())?.initial(line);
+      headers = this.#headers(connection.origin, {
+        server: answers.server ?? unasked(connection.logon),
+        proxy: answers.proxy ?? unasked(connection.proxyLogon),
+      });
     } catch (thrown) {
       queueMicrotask(() => this.#fail(thrown, url));
       return;
     }
     connection.send(
-      { ...line, position: this.#request.range?.start ?? 0, headers: this.#headers(authenticate) },
+      { ...line, position: this.#request.range?.start ?? 0, headers },
       new AttemptHandler(this, connection, url, line),
     );
   }
@@ -192,19 +219,30 @@ class Exchange implements ReceiverExchange {
     challenges: readonly string[],
   ): (() => void) | undefined {
     if (isRedirect(head.status)) {
-      const target = redirectTarget(url, head.headers['location'], this.#redirects++);
+      const { disallow, allowHttpsToHttp, onRedirect } = this.#receiver.options.redirects ?? {};
+      const target = redirectTarget(url, head.headers['location'], this.#redirects++, allowHttpsToHttp);
+      if (disallow === true) {
+        onRedirect?.(target);
+        throw new CarmineError('transfer/http-status', {
+          context: { status: head.status },
+          hresult: hresultFromHttpStatus(head.status),
+        });
+      }
       return () => {
+        onRedirect?.(target);
         this.#receiver.rememberTarget(target);
         this.send(target);
       };
     }
-    if (head.status === 401 && connection.logon.possible) {
-      if (this.#legs++ >= maximumLegs) throw new CarmineError('transfer/authentication');
-      const authorization = this.#answer(connection, challenges, line);
-      if (typeof authorization === 'string') return () => this.send(url, authorization);
+    const asker = head.status === 401 ? 'server' : head.status === 407 ? 'proxy' : undefined;
+    const logon = asker === 'server' ? connection.logon : asker === 'proxy' ? connection.proxyLogon : undefined;
+    if (asker !== undefined && logon?.possible === true) {
+      if (this.#legs++ >= maximumLegs) throw refusal(undefined, asker);
+      const authorization = this.#answer(logon, challenges, line, asker);
+      if (typeof authorization === 'string') return () => this.send(url, { [asker]: authorization });
       // Until the body of this answer is out of the way nobody looks at how it ends.
       authorization.catch(() => undefined);
-      return () => void this.#sendWhenReady(connection, url, authorization);
+      return () => void this.#sendWhenReady(logon, url, authorization, asker);
     }
     if (head.status >= 400 && head.status < 500 && head.status !== 412 && head.status !== 416) {
       if (this.#receiver.forgetTarget() && this.#redirects === 0) {
@@ -244,29 +282,39 @@ class Exchange implements ReceiverExchange {
     this.send(url);
   }
 
-  async #sendWhenReady(connection: Connection, url: string, authorization: Promise<string>): Promise<void> {
+  async #sendWhenReady(
+    logon: ConnectionLogon,
+    url: string,
+    authorization: Promise<string>,
+    asker: keyof Answers,
+  ): Promise<void> {
     try {
       const value = await authorization;
-      if (!this.#over) this.send(url, value);
+      if (!this.#over) this.send(url, { [asker]: value });
     } catch (thrown) {
-      connection.logon.authenticator = undefined;
-      this.#fail(refusal(thrown), url);
+      logon.authenticator = undefined;
+      this.#fail(refusal(thrown, asker), url);
     }
   }
 
-  #answer(connection: Connection, challenges: readonly string[], line: RequestLine): string | Promise<string> {
+  #answer(
+    logon: ConnectionLogon,
+    challenges: readonly string[],
+    line: RequestLine,
+    asker: keyof Answers,
+  ): string | Promise<string> {
     try {
-      let authenticator = connection.logon.authenticator;
-      // The server has forgotten on this connection who we are: once, we tell it again.
+      let authenticator = logon.authenticator;
+      // It has forgotten on this connection who we are: once, we tell it again.
       if (authenticator === undefined || (authenticator.complete && this.#legs === 1)) {
-        authenticator = connection.logon.newAuthenticator();
+        authenticator = logon.newAuthenticator();
       }
-      if (authenticator === undefined) throw new CarmineError('transfer/authentication');
-      connection.logon.answered++;
+      if (authenticator === undefined) throw refusal(undefined, asker);
+      logon.answered++;
       return authenticator.next(challenges, line);
     } catch (thrown) {
-      connection.logon.authenticator = undefined;
-      throw refusal(thrown);
+      logon.authenticator = undefined;
+      throw refusal(thrown, asker);
     }
   }
 
@@ -279,14 +327,16 @@ class Exchange implements ReceiverExchange {
     }
   }
 
-  #headers(authorization: string | undefined): Record<string, string> {
+  #headers(origin: string, answers: Answers): Record<string, string> {
     const { range, validator } = this.#request;
     const headers: Record<string, string> = {
       accept: '*/*',
-      'accept-encoding': 'identity',
       'user-agent': this.#receiver.userAgent,
+      ...this.#receiver.headersFor(origin),
+      'accept-encoding': 'identity',
     };
-    if (authorization !== undefined) headers['authorization'] = authorization;
+    if (answers.server !== undefined) headers['authorization'] = answers.server;
+    if (answers.proxy !== undefined) headers['proxy-authorization'] = answers.proxy;
     if (range !== undefined) headers['range'] = `bytes=${range.start}-${range.end - 1}`;
     // RFC 9110 13.1.5: If-Range is for strong validators, and only together with Range. BITS itself sends If-Unmodified-Since.
     if (validator?.kind === 'lastModified') headers['if-unmodified-since'] = validator.value;
@@ -373,10 +423,16 @@ function plainUrl(url: string): string {
 }
 
 /** What kept an authenticator from answering; that there is nobody to ask just now may pass. */
-function refusal(cause: unknown): CarmineError {
-  return isCarmineError(cause, 'transfer/no-authority')
-    ? cause
-    : new CarmineError('transfer/authentication', { cause });
+function refusal(cause: unknown, asker: keyof Answers): CarmineError {
+  if (isCarmineError(cause, 'transfer/no-authority')) return cause;
+  const code = asker === 'server' ? 'transfer/authentication' : 'transfer/proxy-authentication';
+  return new CarmineError(code, { cause });
+}
+
+/** Values of Authorization and Proxy-Authorization. */
+interface Answers {
+  readonly server?: string | undefined;
+  readonly proxy?: string | undefined;
 }
 
 /** Requests that one answer may cost; Negotiate with NTLM needs three. */

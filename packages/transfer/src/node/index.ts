@@ -6,3 +6,4 @@ export { type DownloadAllOptions, type DownloadItem, type DownloadOutcome, downl
 export { createHttpReceiverFactory } from './http-receiver.ts';
 export { nodeDisk } from './node-disk.ts';
 export { nodePlatform } from './platform.ts';
+export type { TlsPolicy } from './tls-policy.ts';

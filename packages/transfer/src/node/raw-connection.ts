@@ -1,5 +1,5 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
 import {
   bodyOf,
@@ -33,6 +33,7 @@ export class RawConnection implements Connection {
   readonly origin: string;
   readonly logon: ConnectionLogon;
   readonly #open: (reading: symbol) => Socket;
+  readonly #refused: (socket: TLSSocket) => Error | undefined;
   readonly #pool: BufferPool;
   readonly #times: { readonly connect: number; readonly headers: number; readonly body: number };
   #socket: Socket | undefined;
@@ -62,6 +63,7 @@ export class RawConnection implements Connection {
     this.#times = { connect: connectTimeout(options), headers, body };
     const { protocol, hostname, port } = new URL(origin);
     const host = hostname.replace(/^\[|\]$/g, '');
+    this.#refused = (socket) => secureContexts.refused(socket, host);
     this.#open = (reading) => {
       // A socket that was given up may have more to bring until it is closed: never into a buffer that is somebody else's.
       const onread = {
@@ -75,7 +77,8 @@ export class RawConnection implements Connection {
             port: Number(port || 443),
             ...(isIP(host) === 0 ? { servername: host } : {}),
             ALPNProtocols: ['http/1.1'],
-            secureContext: secureContexts(own),
+            secureContext: secureContexts.context(own),
+            rejectUnauthorized: secureContexts.rejectUnauthorized,
           })
         : connectPlain({ ...common, port: Number(port || 80) });
     };
@@ -125,6 +128,11 @@ export class RawConnection implements Connection {
     this.#startTimer(this.#times.connect);
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       if (this.#socket !== socket) return;
+      const refused = 'encrypted' in socket ? this.#refused(socket as TLSSocket) : undefined;
+      if (refused !== undefined) {
+        this.#fail(refused);
+        return;
+      }
       this.#connected = true;
       this.logon.connected(socket);
       this.#write();

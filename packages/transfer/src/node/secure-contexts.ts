@@ -1,26 +1,67 @@
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import {
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
 import type { HttpReceiverOptions } from './connection.ts';
+import { ignoresAnything, refusedCertificate } from './tls-policy.ts';
 
-/** TLS settings of one transfer: `own` ones show the client certificate. */
-export type SecureContexts = (own: boolean) => SecureContext;
+/** TLS settings of one transfer. */
+export interface SecureContexts {
+  /** `own`: shows the client certificate. */
+  context(own: boolean): SecureContext;
+  /** False: whoever connects looks at the certificate with `refused`. */
+  readonly rejectUnauthorized: boolean;
+  /** What is wrong with the server's certificate; undefined: nothing. */
+  refused(socket: TLSSocket, host: string): Error | undefined;
+}
 
 export function createSecureContexts(options: HttpReceiverOptions): SecureContexts {
   // Parsing the authorities takes milliseconds; connections share the result.
   let plain: SecureContext | undefined;
   let withCertificate: SecureContext | undefined;
+  let roots: readonly X509Certificate[] | undefined;
+  const policy = options.tls ?? {};
   const ca = () => [...getCACertificates('default'), ...(options.trust ?? [])];
-  return (own) => {
-    const certificate = options.clientCertificate;
-    if (own && certificate !== undefined) {
-      withCertificate ??= createSecureContext({
-        ca: ca(),
-        cert: certificate.certificate,
-        key: certificate.privateKey,
-        minVersion: 'TLSv1.2',
+  const common = (): SecureContextOptions => ({
+    ca: ca(),
+    minVersion: 'TLSv1.2',
+    ...(policy.checkRevocation === undefined ? {} : { crl: [...policy.checkRevocation.lists] }),
+  });
+  return {
+    context(own) {
+      const certificate = options.clientCertificate;
+      if (own && certificate !== undefined) {
+        withCertificate ??= createSecureContext({
+          ...common(),
+          cert: certificate.certificate,
+          key: certificate.privateKey,
+        });
+        return withCertificate;
+      }
+      plain ??= createSecureContext(common());
+      return plain;
+    },
+    rejectUnauthorized: !ignoresAnything(policy),
+    refused(socket, host) {
+      // OpenSSL looks for revoked certificates only where there is a list.
+      if (policy.checkRevocation?.lists.length === 0) {
+        return Object.assign(new Error('no list of revoked certificates'), { code: 'UNABLE_TO_GET_CRL' });
+      }
+      if (!ignoresAnything(policy)) return undefined;
+      return refusedCertificate(socket, host, policy, () => {
+        roots ??= ca().flatMap((pem) => {
+          try {
+            return [new X509Certificate(pem)];
+          } catch {
+            return [];
+          }
+        });
+        return roots;
       });
-      return withCertificate;
-    }
-    plain ??= createSecureContext({ ca: ca(), minVersion: 'TLSv1.2' });
-    return plain;
+    },
   };
 }

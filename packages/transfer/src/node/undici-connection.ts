@@ -1,4 +1,7 @@
-import type { Client, Dispatcher } from 'undici';
+import { isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { buildConnector, Client, Dispatcher } from 'undici';
+import type { HttpProxy } from '../proxies.ts';
 import {
   type Attempt,
   type Connection,
@@ -8,12 +11,21 @@ import {
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
+import { openTunnel } from './proxy-tunnel.ts';
 import type { SecureContexts } from './secure-contexts.ts';
+
+/** A proxy, and who we are to it. */
+export interface ConnectionProxy extends HttpProxy {
+  readonly logon: ConnectionLogon;
+}
 
 /** The general way: one undici client. It takes whatever HTTP/1 framing there is. */
 export class UndiciConnection implements Connection {
   readonly origin: string;
   readonly logon: ConnectionLogon;
+  /** Of a proxy that requests are sent to; through a tunnel they are not. */
+  readonly proxyLogon: ConnectionLogon | undefined;
+  readonly #proxy: ConnectionProxy | undefined;
   readonly #client: Promise<Client>;
   #socketError: unknown;
   #closed = false;
@@ -24,9 +36,12 @@ export class UndiciConnection implements Connection {
     logon: ConnectionLogon,
     options: HttpReceiverOptions,
     secureContexts: SecureContexts,
+    proxy?: ConnectionProxy,
   ) {
     this.origin = origin;
     this.logon = logon;
+    this.#proxy = proxy;
+    this.proxyLogon = origin.startsWith('https:') ? undefined : proxy?.logon;
     this.#client = this.#createClient(own, options, secureContexts);
     // Whoever sends hears of it.
     this.#client.catch(() => undefined);
@@ -36,8 +51,14 @@ export class UndiciConnection implements Connection {
     this.#client.then(
       (client) => {
         if (this.#closed) return;
+        // To a proxy, RFC 9112, section 3.2.2: absolute-form.
+        const through = this.proxyLogon === undefined ? {} : { host: new URL(this.origin).host };
+        const path = this.proxyLogon === undefined ? uri : `${this.origin}${uri}`;
         // undici would close after HEAD; an authenticated connection is worth keeping.
-        client.dispatch({ method, path: uri, headers, reset: false }, new Handler(this, attempt));
+        client.dispatch(
+          { method, path, headers: { ...headers, ...through }, reset: false },
+          new Handler(this, attempt),
+        );
       },
       (reason: unknown) => attempt.error(reason),
     );
@@ -56,14 +77,23 @@ export class UndiciConnection implements Connection {
   async #createClient(own: boolean, options: HttpReceiverOptions, secureContexts: SecureContexts): Promise<Client> {
     // Loaded when needed: it takes longer than a small file.
     const { buildConnector, Client } = await import('undici');
-    const connect = buildConnector({
+    const secure = this.origin.startsWith('https:');
+    const direct = buildConnector({
       timeout: connectTimeout(options),
       allowH2: false,
       // A resumed session has no peer certificate to bind to.
       maxCachedSessions: 0,
-      ...(this.origin.startsWith('https:') ? { secureContext: secureContexts(own) } : {}),
+      ...(secure
+        ? { secureContext: secureContexts.context(own), rejectUnauthorized: secureContexts.rejectUnauthorized }
+        : {}),
     });
-    return new Client(this.origin, {
+    const proxy = this.#proxy;
+    const connect: buildConnector.connector =
+      proxy !== undefined && secure
+        ? (target, callback) => this.#connectThrough(proxy, target.hostname, own, options, secureContexts, callback)
+        : direct;
+    const base = proxy === undefined || secure ? this.origin : `http://${bracketed(proxy.host)}:${proxy.port}`;
+    return new Client(base, {
       allowH2: false,
       pipelining: 1,
       headersTimeout: options.timeouts?.headers ?? fiveMinutes,
@@ -72,6 +102,14 @@ export class UndiciConnection implements Connection {
         connect(target, (error, socket) => {
           this.logon.reconnect();
           if (error !== null) return callback(error, null);
+          const host = new URL(this.origin).hostname.replace(/^\[|\]$/g, '');
+          const refused = 'encrypted' in socket ? secureContexts.refused(socket, host) : undefined;
+          if (refused !== undefined) {
+            socket.destroy();
+            return callback(refused, null);
+          }
+          this.proxyLogon?.reconnect();
+          this.proxyLogon?.connected(socket);
           this.logon.connected(socket);
           this.#socketError = undefined;
           socket.prependListener('error', (reason: unknown) => {
@@ -81,6 +119,51 @@ export class UndiciConnection implements Connection {
         }),
     });
   }
+
+  /** TLS inside a tunnel. */
+  #connectThrough(
+    proxy: ConnectionProxy,
+    host: string,
+    own: boolean,
+    options: HttpReceiverOptions,
+    secureContexts: SecureContexts,
+    callback: buildConnector.Callback,
+  ): void {
+    const { port } = new URL(this.origin);
+    const timeout = connectTimeout(options);
+    openTunnel({
+      proxy,
+      authority: `${bracketed(host)}:${port || 443}`,
+      userAgent: options.userAgent ?? 'Carmine/0.1.0',
+      logon: proxy.logon,
+      timeout,
+    }).then(
+      (tunnel) => {
+        const socket = connectTls({
+          socket: tunnel,
+          ...(isIP(host) === 0 ? { servername: host } : { host }),
+          ALPNProtocols: ['http/1.1'],
+          secureContext: secureContexts.context(own),
+          rejectUnauthorized: secureContexts.rejectUnauthorized,
+        });
+        socket.setTimeout(timeout, () =>
+          socket.destroy(Object.assign(new Error('TLS took too long'), { code: 'ETIMEDOUT' })),
+        );
+        const failed = (reason: Error) => callback(reason, null);
+        socket.once('error', failed);
+        socket.once('secureConnect', () => {
+          socket.setTimeout(0);
+          socket.off('error', failed);
+          callback(null, socket);
+        });
+      },
+      (reason: Error) => callback(reason, null),
+    );
+  }
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
 /** What undici tells of one dispatch, as an attempt hears it. */
@@ -115,7 +198,7 @@ class Handler implements Dispatcher.DispatchHandler {
       name.toLowerCase(),
       Array.isArray(value) ? value.join(', ') : value,
     ]);
-    const challenges = headers['www-authenticate'] ?? [];
+    const challenges = headers[status === 407 ? 'proxy-authenticate' : 'www-authenticate'] ?? [];
     this.#attempt.head(
       { status, headers: Object.fromEntries(joined), origin: this.#connection.origin },
       typeof challenges === 'string' ? [challenges] : challenges,
