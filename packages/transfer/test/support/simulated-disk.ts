@@ -80,12 +80,21 @@ export class SimulatedDisk implements Disk {
     return disk;
   }
 
-  /** The disk after power loss: of what was not synced, any part may be there. */
-  afterPowerLoss(random: SeededRandom, options: SimulatedDiskOptions = {}): SimulatedDisk {
+  /**
+   * The disk after power loss: of what was not synced, any part may be there. File systems keep the order of directory changes, so
+   * some first ones are there; `anyOrder`: whichever ones. `sectors`: any sectors of a write, and not only its beginning.
+   */
+  afterPowerLoss(
+    random: SeededRandom,
+    options: SimulatedDiskOptions = {},
+    loss: { readonly anyOrder?: boolean; readonly sectors?: boolean } = {},
+  ): SimulatedDisk {
     const disk = new SimulatedDisk(options);
     const entries = new Map(this.#durable);
-    // File systems keep the order of directory changes: some first ones are there.
-    for (const change of this.#pending.slice(0, random.below(this.#pending.length + 1))) changeEntry(entries, change);
+    const first = random.below(this.#pending.length + 1);
+    const kept =
+      loss.anyOrder === true ? this.#pending.filter(() => random.below(2) === 0) : this.#pending.slice(0, first);
+    for (const change of kept) changeEntry(entries, change);
     const survivors = new Map<Inode, Inode>();
     for (const [name, inode] of entries) {
       let survivor = survivors.get(inode);
@@ -95,11 +104,9 @@ export class SimulatedDisk implements Disk {
         for (const change of inode.pending) {
           if (random.below(2) === 0) continue;
           // A write may be torn.
-          const kept =
-            'bytes' in change
-              ? { ...change, bytes: change.bytes.slice(0, random.below(change.bytes.length + 1)) }
-              : change;
-          survivor.content = applied(survivor.content, kept);
+          for (const part of loss.sectors === true ? anySectors(change, random) : [beginning(change, random)]) {
+            survivor.content = applied(survivor.content, part);
+          }
         }
         survivor.sync();
         survivors.set(inode, survivor);
@@ -209,6 +216,27 @@ export class SimulatedDisk implements Disk {
   }
 }
 
+function beginning(change: Change, random: SeededRandom): Change {
+  return 'bytes' in change
+    ? { ...change, bytes: change.bytes.slice(0, random.below(change.bytes.length + 1)) }
+    : change;
+}
+
+/** The parts of a write between the borders of sectors, each of them there or not. */
+function anySectors(change: Change, random: SeededRandom): Change[] {
+  if (!('bytes' in change)) return [change];
+  const { position, bytes } = change;
+  // Few, some or most of them.
+  const chance = random.below(11);
+  const parts: Change[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const to = Math.min(bytes.length, at + sector - ((position + at) % sector));
+    if (random.below(10) < chance) parts.push({ position: position + at, bytes: bytes.slice(at, to) });
+    at = to;
+  }
+  return parts;
+}
+
 function changeEntry(entries: Map<string, Inode>, change: EntryChange): void {
   if (change.kind === 'link') entries.set(change.name, change.inode);
   else if (change.kind === 'unlink') entries.delete(change.name);
@@ -236,3 +264,5 @@ function applied(content: Uint8Array, change: Change): Uint8Array {
 function errnoError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
+
+const sector = 512;
