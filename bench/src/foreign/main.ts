@@ -11,10 +11,12 @@ import { isThere, runPeer } from './peers.ts';
 import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
 import { sambaGensecChecks } from './samba-gensec.ts';
+import { webOriginChecks } from './web-origins.ts';
 
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
- * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI clients. Last line: `N passed, N failed, N skipped`.
+ * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI
+ * clients, --only=origins that of web servers as origins. Last line: `N passed, N failed, N skipped`.
  */
 
 /** Makes OpenSSL's legacy algorithms available to a peer. */
@@ -32,12 +34,13 @@ const require = process.argv.includes('--require');
 const checks = new Checks();
 if (process.argv.includes('--only=kerberos')) await mitKerberosChecks(checks);
 else if (process.argv.includes('--only=dcom')) await dcomChecks(checks);
-else await everything();
+else if (process.argv.includes('--only=origins')) await inSandbox((sandbox) => webOriginChecks(checks, sandbox));
+else await inSandbox(suite);
 const [passed, failed, skipped] = [checks.count('passed'), checks.count('failed'), checks.count('not run')];
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
 if (failed > 0 || (require && skipped > 0)) process.exitCode = 1;
 
-async function everything(): Promise<void> {
+async function inSandbox(work: (sandbox: Sandbox) => Promise<void>): Promise<void> {
   // curl cannot bind NTLM to the TLS channel, which the server demands unless told otherwise.
   const sandbox = await createSandbox({
     section: { server: 'channel_binding = "relaxed"' },
@@ -45,7 +48,7 @@ async function everything(): Promise<void> {
     https: true,
   });
   try {
-    await suite(sandbox);
+    await work(sandbox);
   } finally {
     await sandbox.close();
   }
@@ -113,6 +116,7 @@ async function suite(sandbox: Sandbox): Promise<void> {
     await pythonChecks('pywinrm', 'pywinrm_copy.py', facts, folder);
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
 
+  await webOriginChecks(checks, sandbox);
   await mitKerberosChecks(checks);
   await sambaChecks(checks, 100_000);
   await sambaGensecChecks(checks, folder);

@@ -111,6 +111,7 @@ http://127.0.0.1:${http} {\n  root * ${root}\n  file_server\n}\n${https === unde
 server.bind = "127.0.0.1"
 server.port = ${http}
 server.max-keep-alive-requests = 60000
+mimetype.assign = ( "" => "application/octet-stream" )
 `,
   },
   apache2: {

@@ -92,6 +92,8 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
         if (stopped) throw new CarmineError('internal/aborted');
         const started = runTransfer(platform, { ...options, ...digest, file, journal, resumed, onProgress: update });
         current = started;
+        // Who was told of the first progress may have stopped it before it was known here.
+        if (stopped) started.stop();
         return await started.finished;
       } finally {
         await file.close();

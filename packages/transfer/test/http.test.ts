@@ -518,4 +518,14 @@ describe('destinations', () => {
     expect(readdirSync(folder)).toEqual([]);
     await expect(fetchFile({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'internal/aborted' });
   });
+
+  it('get nothing when the caller gives up at the very first progress', async () => {
+    const controller = new AbortController();
+    origin.behaviour = () => true;
+    const onProgress = () => controller.abort();
+    await expect(fetchFile({ signal: controller.signal, onProgress })).rejects.toMatchObject({
+      code: 'internal/aborted',
+    });
+    expect(readdirSync(folder)).toEqual([]);
+  });
 });
