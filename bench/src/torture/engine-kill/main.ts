@@ -192,7 +192,10 @@ class Run {
 
   /** Mostly somewhere in the transfer, by what was reported; now and then any moment from the start of the process. */
   async #moment(reported: Reported, size: number, random: SeededRandom): Promise<void> {
-    if (random.below(4) === 0) return void (await sleep(random.below(400)));
+    if (random.below(4) === 0) {
+      await sleep(random.below(400));
+      return;
+    }
     await reported.first;
     const target = reported.last() + random.fraction() * (size - reported.last()) * 1.1;
     while (reported.last() < Math.min(target, size)) await sleep(1);
