@@ -51,6 +51,18 @@ export const pushTargetValue: ValueReader<string> = {
   fromText: asIs,
 };
 
+/** A line of a timetable of rates: `[days] HH:MM-HH:MM RATE`. */
+export const ratePeriodValue: ValueReader<string> = {
+  read: (value) =>
+    typeof value === 'string' &&
+    /^(?:[0-6](?:[-,][0-6])*\s+)?(?:[01]\d|2[0-4]):[0-5]\d-(?:[01]\d|2[0-4]):[0-5]\d\s+(?:\d{1,15}|unlimited)$/.test(
+      value,
+    )
+      ? ok(value)
+      : no('expected "[days] HH:MM-HH:MM BYTES_PER_SECOND", days as "1-5", "unlimited" for no limit'),
+  fromText: asIs,
+};
+
 export function integerValue(low: number, high: number): ValueReader<number> {
   return {
     read: (value) => {

@@ -11,6 +11,7 @@ import {
   pathValue,
   principalValue,
   pushTargetValue,
+  ratePeriodValue,
   textValue,
   type ValueReader,
 } from './configuration-schema.ts';
@@ -91,6 +92,9 @@ export interface AgentConfiguration {
     readonly checkpointBytes: number;
     /** Undefined: as many as pay. */
     readonly connections: number | undefined;
+    /** Bytes per second of all jobs together, outside the timetable; undefined: no limit. */
+    readonly rateBytes: number | undefined;
+    readonly rateTimetable: readonly string[];
   };
   readonly metrics: { readonly http: ListenAddress | undefined };
   /** For management and data ports. `accounts`: principal in lower case to account. */
@@ -139,6 +143,8 @@ const schema = {
   'client.trust': listOf(pathValue),
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
   'client.connections': integerValue(1, 64),
+  'client.rate_bytes': integerValue(0, Number.MAX_SAFE_INTEGER),
+  'client.rate_timetable': listOf(ratePeriodValue),
   'metrics.http': addressValue,
   'kerberos.keytab': pathValue,
   'kerberos.config': pathValue,
@@ -270,6 +276,8 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       accounts: readAccounts(entries, refuse),
       checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
       connections: read('client.connections'),
+      rateBytes: read('client.rate_bytes'),
+      rateTimetable: read('client.rate_timetable') ?? [],
     },
     metrics: { http: metrics },
     kerberos: {

@@ -108,6 +108,8 @@ describe('every key', () => {
     ['client.checkpoint_bytes = 65536', (c) => c.client.checkpointBytes, 65_536],
     ['client.checkpoint_bytes = 1073741824', (c) => c.client.checkpointBytes, 1_073_741_824],
     ['client.connections = 64', (c) => c.client.connections, 64],
+    ['client.rate_bytes = 5000', (c) => c.client.rateBytes, 5_000],
+    ['client.rate_timetable = ["1-5 08:00-18:00 10"]', (c) => c.client.rateTimetable, ['1-5 08:00-18:00 10']],
     ['metrics.http = "[::1]:9464"', (c) => c.metrics.http, { host: '::1', port: 9464 }],
     ['metrics.http = "localhost:0"', (c) => c.metrics.http, { host: 'localhost', port: 0 }],
   ])('%s', (text, pick, expected) => {
@@ -145,7 +147,15 @@ describe('every key', () => {
         accessLog: undefined,
         drainSeconds: 0,
       },
-      client: { roots: [], trust: [], accounts: new Map(), checkpointBytes: 8_388_608, connections: undefined },
+      client: {
+        roots: [],
+        trust: [],
+        accounts: new Map(),
+        checkpointBytes: 8_388_608,
+        connections: undefined,
+        rateBytes: undefined,
+        rateTimetable: [],
+      },
       metrics: { http: undefined },
       kerberos: {
         keytab: undefined,

@@ -84,8 +84,8 @@ export class ConnectionGovernor {
   }
 }
 
-/** Milliseconds to an answer, above which a connection takes long to get going. */
-const farAway = 50;
+/** Milliseconds from question to answer, above which a connection takes long to get going. */
+const farAway = 20;
 /** On a quick network one is nearly enough; far away the first one would be alone for too long. */
 const quickConnections = 4;
 const farConnections = 16;

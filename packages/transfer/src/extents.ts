@@ -36,6 +36,22 @@ export class ExtentSet {
     for (const extent of removed) this.#total -= extent.end - extent.start;
   }
 
+  /** The set without these positions. */
+  without(removed: Iterable<Extent>): ExtentSet {
+    const holes = new ExtentSet(removed);
+    const left = new ExtentSet();
+    for (const { start, end } of this.#extents) {
+      let position = start;
+      for (const hole of holes.extents) {
+        if (hole.end <= position || hole.start >= end) continue;
+        left.add({ start: position, end: hole.start });
+        position = Math.max(position, hole.end);
+      }
+      left.add({ start: position, end });
+    }
+    return left;
+  }
+
   /** What of [0, length) is not in the set, in order. */
   gaps(length: number): Extent[] {
     const gaps: Extent[] = [];

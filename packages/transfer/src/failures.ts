@@ -49,4 +49,4 @@ export function judgeFailure(failure: Failure): FailureVerdict {
 }
 
 /** UNSPECIFIED: how often a dropped connection is retried at once; 3 were seen in the field (spec/bits.md 4.4). */
-const immediateRetries = 3;
+export const immediateRetries = 3;

@@ -4,6 +4,7 @@ import { checkLocalPath } from './destination-path.ts';
 import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
 import { JournalFile } from './journal-file.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { ReceiverFactory } from './receiver.ts';
 import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 import { type RunOptions, type RunPlatform, runTransfer, type TransferRun } from './transfer-run.ts';
@@ -16,7 +17,15 @@ export interface TransferPlatform extends RunPlatform {
 }
 
 export interface FileTransferOptions extends RunOptions {
+  /**
+   * Where the file is. With the same temporary name and another URL the transfer goes on with what is there, if the length and a
+   * strong tag, a digest or the time of the last change are the same; else it begins anew.
+   */
   readonly url: string;
+  /** How fast bytes may come, all limits together; a limit may be shared by transfers, and changed while they run. */
+  readonly rateLimits?: readonly RateLimit[] | undefined;
+  /** Other places that may have it; each is used for what a strong tag or a digest proves to be the same. */
+  readonly mirrorUrls?: readonly string[] | undefined;
   /** Where the file ends up: absolute, in an existing directory. */
   readonly path: string;
   /**
@@ -185,13 +194,13 @@ async function openTemporary(directory: DiskDirectory, temporary: string, journa
   }
   try {
     const end = state?.done.extents.at(-1)?.end ?? 0;
-    if (state === undefined || state.url !== url || (await existing.size()) < end) {
+    if (state === undefined || (await existing.size()) < end) {
       if (state !== undefined) await journal.clear();
       await existing.truncate(0);
       return { file: existing, resumed: undefined };
     }
     await existing.truncate(state.source.length);
-    return { file: existing, resumed: state };
+    return { file: existing, resumed: state.url === url ? state : { ...state, moved: true } };
   } catch (thrown) {
     await existing.close();
     throw thrown;

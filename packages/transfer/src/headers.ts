@@ -10,6 +10,8 @@ export interface ResponseHead {
   readonly headers: Headers;
   /** Scheme, host and port that answered, for messages. */
   readonly origin: string;
+  /** Milliseconds from sending the request, on a connection that was there, to this; undefined where that is not known. */
+  readonly elapsed?: number | undefined;
 }
 
 export interface ContentRange {

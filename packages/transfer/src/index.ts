@@ -1,4 +1,5 @@
 export type { AuthenticatedConnection, Authenticator, AuthenticatorFactory } from './authenticator.ts';
+export { type BlockList, blockListUrl, parseBlockList } from './block-list.ts';
 export { crc32 } from './crc32.ts';
 export { type CustomHeader, checkHeaders } from './custom-headers.ts';
 export { checkLocalPath } from './destination-path.ts';
@@ -17,6 +18,15 @@ export { type DecodedJournal, decodeJournal, type JournalState } from './journal
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 export { type HttpProxy, type ProxyChoice, parseBypassList, parseProxyList, proxiesFor } from './proxies.ts';
+export {
+  checkRateTable,
+  type LocalTime,
+  parseRatePeriod,
+  RateLimit,
+  type RatePeriod,
+  type RateTable,
+  rateAt,
+} from './rate-limit.ts';
 export type {
   DataReceiver,
   Receiver,

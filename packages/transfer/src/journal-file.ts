@@ -85,6 +85,19 @@ export class JournalFile {
     if (this.#records > compactAbove) await this.#compact();
   }
 
+  /** What is there belongs to this URL and version from now on; what was said of digests does not count any more. */
+  async adopt(url: string, source: Source): Promise<void> {
+    this.#state = { url, source, done: this.#current().done };
+    await this.#compact();
+  }
+
+  /** These parts are not there any more. */
+  async forget(extents: readonly Extent[]): Promise<void> {
+    const { url, source, done } = this.#current();
+    this.#state = { url, source, done: done.without(extents) };
+    await this.#compact();
+  }
+
   async noteDigest(sha256: string): Promise<void> {
     const state = this.#current();
     await this.#append(encodeDigest('digest', sha256), 1);

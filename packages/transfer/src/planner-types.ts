@@ -23,9 +23,18 @@ export interface PlannerOptions {
   /** Lower-case hexadecimal. */
   readonly expectedSha256?: string | undefined;
   readonly computeSha256?: boolean | undefined;
-  /** What the journal knows. */
+  /** Where the file is: block lists are looked for at its origin. */
+  readonly url?: string | undefined;
+  /** How many sources there are, of which the first counts; the others are used for what proves to be the same. Default 1. */
+  readonly mirrors?: number | undefined;
+  /** What the journal knows; `moved`: of a file at another URL. */
   readonly resumed?:
-    | { readonly source: Source; readonly done: ExtentSet; readonly verified?: string | undefined }
+    | {
+        readonly moved?: boolean | undefined;
+        readonly source: Source;
+        readonly done: ExtentSet;
+        readonly verified?: string | undefined;
+      }
     | undefined;
 }
 
@@ -44,14 +53,25 @@ export type PlannerEvent =
   /** The checkpoint asked for is durable: data first, then journal. */
   | { readonly type: 'journalled'; readonly sequence: number }
   | { readonly type: 'verified'; readonly sha256: string }
+  /** What `findBad` came to: none when nobody knows. */
+  | { readonly type: 'bad'; readonly extents: readonly Extent[] }
   /** The disk failed. */
   | { readonly type: 'broken'; readonly error: CarmineError }
   | { readonly type: 'stop' }
+  /** A rate limit lets all connections wait, and lets them go on: silence meanwhile is our own. */
+  | { readonly type: 'heldBack' | 'letGo' }
   | { readonly type: 'timeout' };
 
 /** What is to be done, in this order. */
 export type PlannerCommand =
-  | { readonly type: 'request'; readonly stream: number; readonly slot: number; readonly request: ReceiverRequest }
+  | {
+      readonly type: 'request';
+      readonly stream: number;
+      readonly slot: number;
+      /** Which of the sources, from 0. */
+      readonly mirror: number;
+      readonly request: ReceiverRequest;
+    }
   /** Stop receiving. What was received is still to be written, unless `discard`. */
   | { readonly type: 'abort'; readonly stream: number; readonly discard: boolean }
   | { readonly type: 'pause' | 'resume'; readonly stream: number }
@@ -67,6 +87,12 @@ export type PlannerCommand =
   /** The server told a digest after the header was written. */
   | { readonly type: 'noteDigest'; readonly sha256: string }
   | { readonly type: 'verify' }
+  /** The content is not what it must be: which blocks are not, by the list at this URL? */
+  | { readonly type: 'findBad'; readonly url: string }
+  /** These parts are not there any more, durably; `prepared` says when. */
+  | { readonly type: 'forget'; readonly extents: readonly Extent[] }
+  /** What is there is this version, at the URL that the transfer has now. */
+  | { readonly type: 'adopt'; readonly source: Source }
   /** Every byte is durable and, where asked, verified. */
   | { readonly type: 'complete'; readonly sha256: string | undefined }
   | { readonly type: 'fail'; readonly error: CarmineError }

@@ -1,14 +1,15 @@
 import { CarmineError } from '@carmine/errors';
+import { blockListUrl } from './block-list.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { ConnectionGovernor } from './connection-governor.ts';
-import { ExtentSet } from './extents.ts';
-import { judgeFailure } from './failures.ts';
-import { acceptsRanges, type ResponseHead } from './headers.ts';
+import { type Extent, ExtentSet } from './extents.ts';
+import { immediateRetries, judgeFailure } from './failures.ts';
+import { acceptsRanges, describedBy, parseContentRange, type ResponseHead } from './headers.ts';
 import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 import { judgeResponse, readSource } from './response-rules.ts';
 import { chooseTheft, freeExtents, nextSegment, type SegmentSizes } from './segments.ts';
 import { silentStreams } from './silence.ts';
-import { type Source, sameVersion, validatorOf } from './source.ts';
+import { type Source, sameContent, sameVersion, validatorOf } from './source.ts';
 import type { Slot, Stream } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 
@@ -31,6 +32,14 @@ class PlannerState implements Planner {
   readonly #pieceBytes: number;
   readonly #connections: number | undefined;
   readonly #probe: boolean;
+  readonly #url: string | undefined;
+  /** Sources that may be used, as far as known. */
+  #mirrors: number[];
+  /** What is there is of another URL: it counts when the one that we have now has the same. */
+  #moved = false;
+  #blockList: string | undefined;
+  #mismatch: { readonly actual: string; readonly expected: string } | undefined;
+  #repairs = 0;
   #expectedSha256: string | undefined;
   #computeSha256: boolean;
 
@@ -63,6 +72,7 @@ class PlannerState implements Planner {
   /** No more commands will come. */
   #over = false;
   #answered = false;
+  #heldBack = false;
 
   constructor(options: PlannerOptions) {
     const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000, largeFile = 32 * 1024 * 1024 } = options;
@@ -70,6 +80,8 @@ class PlannerState implements Planner {
     this.#governor = new ConnectionGovernor({ fixed: options.connections, largeFile });
     this.#connections = options.connections;
     this.#probe = options.probe ?? false;
+    this.#url = options.url;
+    this.#mirrors = Array.from({ length: options.mirrors ?? 1 }, (_, index) => index);
     this.#pieceBytes = options.pieceBytes ?? 1024 * 1024;
     this.#expectedSha256 = options.expectedSha256;
     this.#computeSha256 = options.computeSha256 ?? false;
@@ -78,6 +90,11 @@ class PlannerState implements Planner {
       this.#done = new ExtentSet(options.resumed.done.extents);
       this.#verified = options.resumed.verified;
       this.#prepared = true;
+      if (options.resumed.moved === true) {
+        this.#moved = true;
+        this.#previous = this.#source;
+        this.#source = undefined;
+      }
     }
   }
 
@@ -154,6 +171,9 @@ class PlannerState implements Planner {
       case 'verified':
         this.#onVerified(event.sha256, now);
         return;
+      case 'bad':
+        this.#onBad(event.extents, now);
+        return;
       case 'broken':
         for (const stream of this.#streams.live) this.#abort(stream, true);
         this.#finish({ kind: 'failed', error: event.error });
@@ -161,6 +181,13 @@ class PlannerState implements Planner {
       case 'stop':
         this.#ending ??= { kind: 'stopped' };
         this.#drain();
+        return;
+      case 'heldBack':
+        this.#heldBack = true;
+        return;
+      case 'letGo':
+        this.#heldBack = false;
+        for (const stream of this.#streams.live) stream.lastAt = now;
         return;
       case 'timeout':
         this.#timeout(now);
@@ -250,15 +277,18 @@ class PlannerState implements Planner {
     this.#ranges = acceptsRanges(head.headers);
     this.#source = source;
     // A false alarm: the server has the version whose bytes are on the disk.
-    const unchanged = this.#previous !== undefined && sameVersion(this.#previous, source);
+    const unchanged = this.#previous !== undefined && this.#isSame(this.#previous, source);
     this.#previous = undefined;
+    this.#noteBlockList(head);
     if (unchanged && this.#prepared) {
+      if (this.#moved) this.#commands.push({ type: 'adopt', source });
+      this.#moved = false;
       if (stream.purpose === 'first') this.#abort(stream, true);
       this.#advance(now);
       return;
     }
     this.#prepare(source);
-    this.#govern(stream, now);
+    this.#govern(head.elapsed ?? (now - stream.askedAt) / 2, now);
     if (stream.purpose !== 'first') return;
     stream.state = 'open';
     stream.natural = source.length;
@@ -267,11 +297,19 @@ class PlannerState implements Planner {
     stream.end = this.#ranges === true && this.#joinable() ? (own?.end ?? 0) : source.length;
   }
 
+  #isSame(ours: Source, theirs: Source): boolean {
+    return this.#moved ? sameContent(ours, theirs, this.#expectedSha256, true) : sameVersion(ours, theirs);
+  }
+
+  #noteBlockList(head: ResponseHead): void {
+    if (this.#url !== undefined) this.#blockList ??= blockListUrl(head.headers['link'], this.#url);
+  }
+
   /** The first answer tells how far away the server is. */
-  #govern(stream: Stream, now: number): void {
+  #govern(latency: number, now: number): void {
     if (this.#governed || this.#source === undefined) return;
     this.#governed = true;
-    this.#governor.begin(now - stream.askedAt, this.#source.length - this.#done.total, now);
+    this.#governor.begin(latency, this.#source.length - this.#done.total, now);
   }
 
   #judge(stream: Stream, head: ResponseHead, now: number): void {
@@ -281,7 +319,16 @@ class PlannerState implements Planner {
       this.#advance(now);
       return;
     }
-    const verdict = judgeResponse({ start: stream.start, end: stream.natural, ranged: stream.ranged }, source, head);
+    if (stream.mirror !== this.#mirrors[0] && !this.#isProven(source, head)) {
+      // It has something else, or does not say what it has: the others go on without it.
+      this.#abort(stream, true);
+      this.#dropMirror(stream.mirror);
+      this.#advance(now);
+      return;
+    }
+    if (stream.mirror === 0) this.#noteBlockList(head);
+    const pinned = stream.mirror === this.#mirrors[0] ? source : describedLike(source, head);
+    const verdict = judgeResponse({ start: stream.start, end: stream.natural, ranged: stream.ranged }, pinned, head);
     if (verdict.kind === 'changed') {
       this.#restart(now);
       return;
@@ -296,13 +343,25 @@ class PlannerState implements Planner {
     stream.natural = verdict.end;
     stream.end = verdict.whole ? verdict.end : Math.min(stream.end, verdict.end);
     stream.state = 'open';
-    this.#govern(stream, now);
+    this.#govern(head.elapsed ?? (now - stream.askedAt) / 2, now);
     this.#regulate(stream);
     if (verdict.digest !== undefined && source.digest === undefined) {
       this.#source = { ...source, digest: verdict.digest };
       this.#commands.push({ type: 'noteDigest', sha256: verdict.digest });
     }
     this.#advance(now);
+  }
+
+  /** A mirror is used for what surely is the same: by its strong tag, or by a digest. */
+  #isProven(source: Source, head: ResponseHead): boolean {
+    const range = parseContentRange(head.headers['content-range']);
+    const length = head.status === 206 ? range?.total : Number(head.headers['content-length'] ?? Number.NaN);
+    if (length === undefined) return false;
+    return sameContent(source, { length, ...describedBy(head.headers) }, this.#expectedSha256);
+  }
+
+  #dropMirror(mirror: number): void {
+    this.#mirrors = this.#mirrors.filter((other) => other !== mirror);
   }
 
   /** A server that never said that it knows ranges does not: the stream that brings the whole file goes on alone. */
@@ -349,6 +408,10 @@ class PlannerState implements Planner {
       return;
     }
     const others = this.#streams.live.length;
+    if (this.#leaves(stream, error)) {
+      this.#advance(now);
+      return;
+    }
     const verdict = judgeFailure({
       error,
       interrupted: stream.received > stream.start,
@@ -385,6 +448,16 @@ class PlannerState implements Planner {
     }
   }
 
+  /** True when there are other sources to go on with. The first one is left only when it says that it has the file no more. */
+  #leaves({ mirror, slot }: Stream, error: CarmineError): boolean {
+    if (this.#mirrors.length < 2 || !this.#mirrors.includes(mirror) || this.#previous !== undefined) return false;
+    if (error.code === 'transfer/connection-lost' && slot.failures++ < immediateRetries) return false;
+    // What was received of a version that nothing else ties together cannot be continued elsewhere.
+    if (this.#source !== undefined && !this.#joinable()) return false;
+    this.#dropMirror(mirror);
+    return true;
+  }
+
   // --- the disk ------------------------------------------------------------------------------------------------------
 
   #onPrepared(now: number): void {
@@ -419,6 +492,27 @@ class PlannerState implements Planner {
     if (this.#ending === undefined) this.#advance(now);
     this.#maybeCheckpoint(now);
     if (this.#ending !== undefined) this.#drain();
+  }
+
+  /** Blocks that are not what they must be are fetched again, and nothing else. */
+  #onBad(extents: readonly Extent[], now: number): void {
+    const mismatch = this.#mismatch;
+    if (!this.#verifying || mismatch === undefined) return;
+    this.#verifying = false;
+    this.#mismatch = undefined;
+    if (this.#ending !== undefined) {
+      this.#drain();
+      return;
+    }
+    if (extents.length === 0) {
+      this.#giveUp(new CarmineError('transfer/digest-mismatch', { context: mismatch }));
+      return;
+    }
+    this.#done = this.#done.without(extents);
+    this.#verified = undefined;
+    this.#preparing++;
+    this.#commands.push({ type: 'forget', extents });
+    this.#advance(now);
   }
 
   #onVerified(sha256: string, now: number): void {
@@ -469,7 +563,7 @@ class PlannerState implements Planner {
     if (this.#ending !== undefined || this.#preparing > 0 || this.#verifying) return;
     // While the disk is behind, silence may be our own.
     const behind = this.#streams.all.some((stream) => stream.received > stream.written);
-    if (!behind && this.#joinable() && this.#ranges !== false) {
+    if (!behind && !this.#heldBack && this.#joinable() && this.#ranges !== false) {
       for (const stream of silentStreams(this.#streams.live, now)) this.#replace(stream, now);
     }
     this.#governor.observe(this.#received, this.#streams.live.length, now);
@@ -546,6 +640,13 @@ class PlannerState implements Planner {
     const actual = this.#verified;
     const expected = [this.#expectedSha256, source.digest].find((wanted) => wanted !== undefined && wanted !== actual);
     if (actual !== undefined && expected !== undefined) {
+      if (this.#blockList !== undefined && this.#repairs < maximumRepairs) {
+        this.#repairs++;
+        this.#verifying = true;
+        this.#mismatch = { actual, expected };
+        this.#commands.push({ type: 'findBad', url: this.#blockList });
+        return;
+      }
       this.#giveUp(new CarmineError('transfer/digest-mismatch', { context: { actual, expected } }));
       return;
     }
@@ -582,12 +683,16 @@ class PlannerState implements Planner {
   }
 
   #ask(purpose: Stream['purpose'], slot: Slot, start: number, end: number, ranged: boolean, now: number): void {
-    const stream = this.#streams.add({ purpose, slot, start, end, ranged, now });
-    const source = purpose === 'data' ? this.#source : undefined;
+    const mirror = this.#mirrors[purpose === 'data' ? slot.number % this.#mirrors.length : 0] ?? 0;
+    const stream = this.#streams.add({ purpose, slot, mirror, start, end, ranged, now });
+    // A mirror's tag may be another one although a digest proves that it has the same.
+    const known = this.#expectedSha256 !== undefined || this.#source?.digest !== undefined;
+    const source = purpose === 'data' && (mirror === this.#mirrors[0] || !known) ? this.#source : undefined;
     this.#commands.push({
       type: 'request',
       stream: stream.id,
       slot: slot.number,
+      mirror,
       request: {
         method: purpose === 'probe' ? 'HEAD' : 'GET',
         range: ranged ? { start, end } : undefined,
@@ -681,7 +786,13 @@ class PlannerState implements Planner {
   }
 }
 
+/** The source as a mirror's answer must describe it: its own validators are what they are, and were compared. */
+function describedLike(source: Source, head: ResponseHead): Source {
+  return { length: source.length, ...describedBy(head.headers) };
+}
+
 const maximumChanges = 5;
+const maximumRepairs = 3;
 /** Until we know how far away the server is. */
 const sharersUntilKnown = 4;
 /** Bytes of a piece, at most. */

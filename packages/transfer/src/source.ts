@@ -28,3 +28,15 @@ export function sameVersion(a: Source, b: Source): boolean {
   const right = validatorOf(b);
   return a.length === b.length && left !== undefined && left.kind === right?.kind && left.value === right.value;
 }
+
+/**
+ * True when a source elsewhere surely has the content of ours: a strong tag or a digest is the same. The time of its last change is what
+ * BITS goes by when the source of a job is changed (`moved`); to take a file from both at the same time it is not enough.
+ */
+export function sameContent(ours: Source, theirs: Source, expectedSha256: string | undefined, moved = false): boolean {
+  if (ours.length !== theirs.length) return false;
+  const digest = expectedSha256 ?? ours.digest;
+  if (digest !== undefined && theirs.digest !== undefined) return digest === theirs.digest;
+  if (ours.etag !== undefined && ours.etag === theirs.etag) return true;
+  return moved && ours.lastModified !== undefined && ours.lastModified === theirs.lastModified;
+}

@@ -41,7 +41,9 @@ export class StreamTable {
     return slot;
   }
 
-  add(asked: Pick<Stream, 'purpose' | 'slot' | 'ranged' | 'start' | 'end'> & { readonly now: number }): Stream {
+  add(
+    asked: Pick<Stream, 'purpose' | 'slot' | 'ranged' | 'mirror' | 'start' | 'end'> & { readonly now: number },
+  ): Stream {
     const { now, start, end, ...rest } = asked;
     const stream: Stream = {
       ...rest,

@@ -8,6 +8,8 @@ export interface Stream {
   /** `first` asks for the whole file and learns from the answer what that is. */
   readonly purpose: 'probe' | 'first' | 'data';
   readonly ranged: boolean;
+  /** Which of the sources it comes from. */
+  readonly mirror: number;
   readonly start: number;
   /** Exclusive, the part of the file that is this stream's; moves when another one takes over the far part of it. */
   end: number;

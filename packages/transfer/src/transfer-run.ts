@@ -1,10 +1,12 @@
 import { CarmineError } from '@carmine/errors';
+import { type BlockDigests, findBadBlocks } from './block-repair.ts';
 import type { DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
 import type { JournalState } from './journal.ts';
 import type { JournalFile } from './journal-file.ts';
 import { createPlanner } from './planner.ts';
 import type { Planner, PlannerCommand, PlannerEvent, PlannerOptions } from './planner-types.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory } from './receiver.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import type { Source } from './source.ts';
@@ -14,6 +16,8 @@ import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 export interface RunPlatform {
   readonly clock: { now(): number; after(delay: number, callback: () => void): () => void };
   digest(file: DiskFile): RunningDigest;
+  /** For block lists. */
+  readonly blockDigests: BlockDigests;
 }
 
 /** SHA-256 of a file from its beginning, computed while it grows. */
@@ -26,7 +30,7 @@ export interface RunningDigest {
   stop(): Promise<void>;
 }
 
-export type RunOptions = Omit<PlannerOptions, 'resumed'>;
+export type RunOptions = Omit<PlannerOptions, 'resumed' | 'url' | 'mirrors'>;
 
 export interface TransferRun {
   readonly finished: Promise<TransferResult>;
@@ -36,11 +40,15 @@ export interface TransferRun {
 
 interface Run extends RunOptions {
   readonly url: string;
+  /** How fast it may come; others may share a limit. */
+  readonly rateLimits?: readonly RateLimit[] | undefined;
+  /** Other places that may have the same file. */
+  readonly mirrorUrls?: readonly string[] | undefined;
   readonly path: string;
   readonly receivers: ReceiverFactory;
   readonly file: DiskFile;
   readonly journal: JournalFile;
-  readonly resumed: JournalState | undefined;
+  readonly resumed: (JournalState & { readonly moved?: boolean | undefined }) | undefined;
   readonly onProgress: (progress: TransferProgress) => void;
 }
 
@@ -59,13 +67,16 @@ interface RunningStream {
   readonly writer: SegmentWriter;
   /** The response is over; there may be bytes to write. */
   readonly ended: () => boolean;
+  /** The planner wants it to wait. */
+  paused: boolean;
 }
 
 class Runner {
   readonly planner: Planner;
   readonly #platform: RunPlatform;
   readonly #run: Run;
-  readonly #receivers = new Map<number, Receiver>();
+  /** By slot; a slot that goes to another source gets another one. */
+  readonly #receivers = new Map<number, { readonly mirror: number; readonly receiver: Receiver }>();
   readonly #streams = new Map<number, RunningStream>();
   /** Writers that may still have a write in flight, given up streams included. */
   readonly #writers = new Set<SegmentWriter>();
@@ -77,6 +88,10 @@ class Runner {
   /** Journal work, one piece after the other. */
   #disk: Promise<void> = Promise.resolve();
   #cancelTimer: (() => void) | undefined;
+  /** A rate limit lets everything wait. */
+  #heldBack = false;
+  #cancelWait: (() => void) | undefined;
+  #unwatch: readonly (() => void)[] = [];
   #timerAt: number | undefined;
   #draining = false;
   /** Nothing may be written until the journal is ready for it: headers that are being written. */
@@ -89,7 +104,7 @@ class Runner {
   constructor(platform: RunPlatform, run: Run) {
     this.#platform = platform;
     this.#run = run;
-    this.planner = createPlanner(run);
+    this.planner = createPlanner({ ...run, mirrors: 1 + (run.mirrorUrls?.length ?? 0) });
   }
 
   start(): Promise<TransferResult> {
@@ -97,6 +112,8 @@ class Runner {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.#unwatch = (this.#run.rateLimits ?? []).map((limit) => limit.watch(() => this.#holdBack()));
+    this.#holdBack();
     this.tell({ type: 'start' });
     return finished;
   }
@@ -134,9 +151,13 @@ class Runner {
         return;
       }
       case 'pause':
-      case 'resume':
-        this.#streams.get(command.stream)?.exchange[command.type]();
+      case 'resume': {
+        const stream = this.#streams.get(command.stream);
+        if (stream === undefined) return;
+        stream.paused = command.type === 'pause';
+        this.#regulate(stream);
         return;
+      }
       case 'flush':
         this.#streams.get(command.stream)?.writer.flush(command.blocks === true);
         return;
@@ -163,6 +184,19 @@ class Runner {
       case 'verify':
         this.#enqueue(() => this.#verify());
         return;
+      case 'findBad':
+        this.#enqueue(() => this.#findBad(command.url));
+        return;
+      case 'forget':
+        this.#enqueue(async () => {
+          await this.#restartDigest();
+          await this.#run.journal.forget(command.extents);
+          this.tell({ type: 'prepared' });
+        });
+        return;
+      case 'adopt':
+        this.#enqueue(() => this.#run.journal.adopt(this.#run.url, command.source));
+        return;
       case 'complete': {
         const result = { length: this.planner.transferred, sha256: command.sha256 };
         void this.#end(() => this.#resolve(result));
@@ -177,12 +211,8 @@ class Runner {
     }
   }
 
-  #request({ stream, slot, request }: Extract<PlannerCommand, { type: 'request' }>): void {
-    let receiver = this.#receivers.get(slot);
-    if (receiver === undefined) {
-      receiver = this.#run.receivers(this.#run.url);
-      this.#receivers.set(slot, receiver);
-    }
+  #request({ stream, slot, mirror, request }: Extract<PlannerCommand, { type: 'request' }>): void {
+    const receiver = this.#receiverFor(slot, mirror);
     this.#forgetEnded();
     let ended = false;
     const start = request.range?.start ?? 0;
@@ -200,9 +230,12 @@ class Runner {
     const exchange = receiver.request(request, {
       onHead: (head) => this.tell({ type: 'responded', stream, head }),
       onData: (chunk, release) => {
-        const taken = this.#ended ? 0 : this.planner.receive(stream, chunk.length, this.#platform.clock.now());
+        const now = this.#platform.clock.now();
+        const taken = this.#ended ? 0 : this.planner.receive(stream, chunk.length, now);
+        for (const limit of this.#run.rateLimits ?? []) limit.spend(chunk.length, now);
         if (taken > 0) writer.push(taken === chunk.length ? chunk : chunk.subarray(0, taken), release);
         else release?.();
+        this.#holdBack();
         this.#follow();
       },
       onEnd: () => {
@@ -214,7 +247,38 @@ class Runner {
         this.tell({ type: 'failed', stream, error });
       },
     });
-    this.#streams.set(stream, { exchange, writer, ended: () => ended });
+    const running: RunningStream = { exchange, writer, ended: () => ended, paused: false };
+    this.#streams.set(stream, running);
+    if (this.#heldBack) this.#regulate(running);
+  }
+
+  #regulate({ exchange, paused }: RunningStream): void {
+    if (paused || this.#heldBack) exchange.pause();
+    else exchange.resume();
+  }
+
+  /** Lets all connections wait while a limit says so. */
+  #holdBack(): void {
+    const limits = this.#run.rateLimits ?? [];
+    if (limits.length === 0 || this.#ended) return;
+    const now = this.#platform.clock.now();
+    const wait = Math.max(...limits.map((limit) => limit.wait(now)));
+    if (wait > 0 !== this.#heldBack) {
+      this.#heldBack = wait > 0;
+      this.planner.handle({ type: this.#heldBack ? 'heldBack' : 'letGo' }, now);
+      for (const stream of this.#streams.values()) this.#regulate(stream);
+    }
+    this.#cancelWait?.();
+    this.#cancelWait = wait > 0 ? this.#platform.clock.after(wait, () => this.#holdBack()) : undefined;
+  }
+
+  #receiverFor(slot: number, mirror: number): Receiver {
+    const there = this.#receivers.get(slot);
+    if (there?.mirror === mirror) return there.receiver;
+    there?.receiver.close();
+    const receiver = this.#run.receivers(mirror === 0 ? this.#run.url : (this.#run.mirrorUrls?.[mirror - 1] ?? ''));
+    this.#receivers.set(slot, { mirror, receiver });
+    return receiver;
   }
 
   /** What has nothing more to write is of no more use. */
@@ -250,6 +314,22 @@ class Runner {
     this.tell({ type: 'verified', sha256 });
   }
 
+  /** Without a usable list nobody knows which blocks are bad. */
+  async #findBad(url: string): Promise<void> {
+    const receiver = this.#run.receivers(this.#run.url);
+    const { source } = this.planner;
+    try {
+      if (source === undefined) return;
+      const { file } = this.#run;
+      const extents = await findBadBlocks(receiver, url, source, file, this.#platform.blockDigests);
+      this.tell({ type: 'bad', extents });
+    } catch {
+      this.tell({ type: 'bad', extents: [] });
+    } finally {
+      receiver.close();
+    }
+  }
+
   /** Lets the digest know how far the beginning of the file is, in large steps. */
   #followDigest(): void {
     if (this.#ended || !this.planner.wantsDigest) return;
@@ -283,8 +363,10 @@ class Runner {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancelTimer?.();
+    this.#cancelWait?.();
+    for (const unwatch of this.#unwatch) unwatch();
     for (const { exchange } of this.#streams.values()) exchange.abort();
-    for (const receiver of this.#receivers.values()) receiver.close();
+    for (const { receiver } of this.#receivers.values()) receiver.close();
     void this.#restartDigest();
     for (const writer of this.#writers) {
       writer.discard();

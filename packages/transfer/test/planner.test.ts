@@ -49,7 +49,13 @@ describe('planner', () => {
   it('asks for the size, writes the header, then fetches', () => {
     const { tell } = drive({ connections: 1 });
     expect(tell({ type: 'start' })).toEqual([
-      { type: 'request', stream: 1, slot: 0, request: { method: 'HEAD', range: undefined, validator: undefined } },
+      {
+        type: 'request',
+        stream: 1,
+        slot: 0,
+        mirror: 0,
+        request: { method: 'HEAD', range: undefined, validator: undefined },
+      },
     ]);
     expect(tell({ type: 'responded', stream: 1, head: head(200, describe1000) })).toEqual([]);
     expect(tell({ type: 'ended', stream: 1 })).toMatchObject([
@@ -61,6 +67,7 @@ describe('planner', () => {
         type: 'request',
         stream: 2,
         slot: 0,
+        mirror: 0,
         request: { method: 'GET', range: undefined, validator: { kind: 'etag', value: '"1"' } },
       },
     ]);

@@ -1,8 +1,9 @@
 import type { ProxySettings } from '@carmine/core';
-import { createFileTransfer, type PlannerOptions, type ProxyChoice } from '@carmine/transfer';
+import { createFileTransfer, type PlannerOptions, type ProxyChoice, parseRatePeriod } from '@carmine/transfer';
 import {
   type AgentTickets,
   createHttpReceiverFactory,
+  createRateLimit,
   credentialAuthenticators,
   nodePlatform,
 } from '@carmine/transfer/node';
@@ -15,6 +16,10 @@ export interface NodeTransferOptions
   /** PEM certificates of authorities that are trusted besides the system's. */
   readonly trust?: readonly string[] | undefined;
   readonly userAgent?: string | undefined;
+  /** How fast bytes may come for all jobs together: bytes per second, and lines of a timetable (`parseRatePeriod`). */
+  readonly rate?:
+    | { readonly bytesPerSecond?: number | undefined; readonly timetable?: readonly string[] | undefined }
+    | undefined;
   /** Lets jobs log on with Kerberos. */
   readonly tickets?: AgentTickets | undefined;
 }
@@ -22,6 +27,11 @@ export interface NodeTransferOptions
 /** Transfers over HTTP to the operating system's files. */
 export function createNodeTransfers(options: NodeTransferOptions): TransferFactory {
   const platform = nodePlatform();
+  const { bytesPerSecond, timetable = [] } = options.rate ?? {};
+  const limited = bytesPerSecond !== undefined || timetable.length > 0;
+  const rateLimits = limited
+    ? [createRateLimit({ bytesPerSecond, periods: timetable.map(parseRatePeriod) })]
+    : undefined;
   return (request) =>
     createFileTransfer(platform, {
       ...options,
@@ -31,6 +41,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       expectedSha256: request.expectedSha256,
       computeSha256: request.computeSha256,
       onProgress: request.onProgress,
+      rateLimits,
       receivers: createHttpReceiverFactory({
         userAgent: options.userAgent,
         trust: options.trust,

@@ -22,6 +22,23 @@ export function startDigest(file: DiskFile): RunningDigest {
   };
 }
 
+/** SHA-256 of each block of a file, Base64. */
+export async function blockDigests(file: DiskFile, length: number, blockSize: number): Promise<readonly string[]> {
+  const digests: string[] = [];
+  const buffer = new Uint8Array(Math.min(chunk, blockSize));
+  for (let start = 0; start < length; start += blockSize) {
+    const hash = createHash('sha256');
+    for (let at = start, end = Math.min(length, start + blockSize); at < end; ) {
+      const count = await file.read(buffer.subarray(0, Math.min(buffer.length, end - at)), at);
+      if (count === 0) throw new Error('the file is shorter than it was');
+      hash.update(buffer.subarray(0, count));
+      at += count;
+    }
+    digests.push(hash.digest('base64'));
+  }
+  return digests;
+}
+
 async function digestHere(file: DiskFile, length: number, isStopped: () => boolean): Promise<string> {
   const hash = createHash('sha256');
   const buffer = new Uint8Array(Math.min(chunk, Math.max(1, length)));

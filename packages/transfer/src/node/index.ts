@@ -5,5 +5,5 @@ export { type Download, type DownloadOptions, download } from './download.ts';
 export { type DownloadAllOptions, type DownloadItem, type DownloadOutcome, downloadAll } from './download-all.ts';
 export { createHttpReceiverFactory } from './http-receiver.ts';
 export { nodeDisk } from './node-disk.ts';
-export { nodePlatform } from './platform.ts';
+export { createRateLimit, nodePlatform } from './platform.ts';
 export type { TlsPolicy } from './tls-policy.ts';

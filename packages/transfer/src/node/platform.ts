@@ -1,5 +1,6 @@
 import type { TransferPlatform } from '../file-transfer.ts';
-import { startDigest } from './digest.ts';
+import { RateLimit, type RateTable } from '../rate-limit.ts';
+import { blockDigests, startDigest } from './digest.ts';
 import { nodeDisk } from './node-disk.ts';
 
 /** The operating system's files and clock. */
@@ -8,10 +9,19 @@ export function nodePlatform(overrides: Partial<TransferPlatform> = {}): Transfe
     disk: nodeDisk,
     clock: systemClock,
     digest: startDigest,
+    blockDigests,
     // As any program creates files. UNSPECIFIED: on Windows a finished file has the ACL of its directory.
     finalMode: 0o666 & ~process.umask(),
     ...overrides,
   };
+}
+
+/** A limit by this machine's clock and time zone. */
+export function createRateLimit(table: RateTable): RateLimit {
+  return new RateLimit(table, (now) => {
+    const date = new Date(now);
+    return { day: date.getDay(), minute: date.getHours() * 60 + date.getMinutes() };
+  });
 }
 
 const systemClock: TransferPlatform['clock'] = {

@@ -40,6 +40,7 @@ export class RawConnection implements Connection {
   /** Stands for the socket that may read, also before it is there. */
   #reading: symbol | undefined;
   #connected = false;
+  #sentAt = 0;
   #socketError: unknown;
   #buffer: ReceiveBuffer | undefined;
   #exchange: RawExchange | undefined;
@@ -156,6 +157,7 @@ export class RawConnection implements Connection {
     try {
       this.#startTimer(this.#times.headers);
       this.#setPaused();
+      this.#sentAt = performance.now();
       this.#socket?.write(requestText(exchange.request, this.origin), 'latin1');
     } catch (thrown) {
       this.#fail(thrown);
@@ -294,7 +296,11 @@ export class RawConnection implements Connection {
     if (next.left > 0) buffer.align(request.position, start);
     this.#startTimer(this.#times.body);
     const { status } = head;
-    attempt.head({ status, headers: joinedFields(head), origin: this.origin }, fieldValues(head, 'www-authenticate'));
+    const elapsed = performance.now() - this.#sentAt;
+    attempt.head(
+      { status, headers: joinedFields(head), origin: this.origin, elapsed },
+      fieldValues(head, 'www-authenticate'),
+    );
     if (this.#exchange === exchange) this.#onBody(exchange, next, buffer);
   }
 

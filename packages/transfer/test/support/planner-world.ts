@@ -163,6 +163,9 @@ export function runThrough(world: World, options: PlannerOptions, allowed: numbe
       case 'flush':
       case 'noteDigest':
       case 'verify':
+      case 'findBad':
+      case 'forget':
+      case 'adopt':
         return;
     }
   };

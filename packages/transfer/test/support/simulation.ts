@@ -6,7 +6,7 @@ import {
   type FileTransferOptions,
   type TransferResult,
 } from '@carmine/transfer';
-import { startDigest } from '../../src/node/digest.ts';
+import { blockDigests, startDigest } from '../../src/node/digest.ts';
 import { FakeOrigin, type Version } from './fake-origin.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
@@ -29,7 +29,7 @@ export class Simulation {
 
   transfer(disk: SimulatedDisk, options: Partial<FileTransferOptions> = {}): FileTransfer {
     const transfer: FileTransfer = createFileTransfer(
-      { disk, clock: this.clock, digest: startDigest, finalMode: 0o640 },
+      { disk, clock: this.clock, digest: startDigest, blockDigests, finalMode: 0o640 },
       {
         url: 'http://origin.example/file',
         path: '/simulated/file',
