@@ -3,6 +3,7 @@ import { formatBytes } from '@carmine/cli/output';
 import { tortureAuth } from './auth/main.ts';
 import { tortureEngineKill } from './engine-kill/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
+import { tortureHttp } from './http/main.ts';
 import { tortureKill } from './kill.ts';
 import { tortureOrigin } from './origin/main.ts';
 
@@ -39,6 +40,26 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
       summary: [
         ...report.failures,
         `${report.misbehaviours} misbehaviours in ${report.transfers} transfers: ${report.files} right files, ${report.errors} errors, ${report.wrongFiles} wrong files, ${report.failures.length} not as they must be, ${report.seconds} s, seed ${report.seed}`,
+      ],
+      report,
+    };
+  },
+  async http({ count, seed, say }) {
+    const report = await tortureHttp(count ?? 100_000, seed, say);
+    const { corpus, mutations, slowloris, suffixes } = report;
+    const counts = (record: Readonly<Record<string, number>>) =>
+      Object.entries(record)
+        .map(([name, times]) => `${name}: ${times}`)
+        .join(', ');
+    return {
+      passed: report.failures.length === 0,
+      summary: [
+        ...report.failures,
+        `${corpus.requests} hostile requests (${corpus.cases} cases at each door), first answers ${counts(corpus.statuses)}`,
+        `${suffixes.asked} hostile names, ${suffixes.escapes} escapes, ${counts(suffixes.statuses)}`,
+        `${mutations.transfers} transfers under ${mutations.mutations} changes of their files: ${mutations.whole} whole, ${mutations.mixed} mixed, errors ${counts(mutations.errors)}`,
+        `${slowloris.connections} connections that never end their head: ${slowloris.left} left after ${slowloris.seconds} s; ${slowloris.asked} others answered meanwhile, the slowest after ${slowloris.slowest} ms; ${formatBytes(slowloris.memory)} of memory`,
+        `${report.failures.length} failures, seed ${report.seed}, ${report.seconds} s`,
       ],
       report,
     };

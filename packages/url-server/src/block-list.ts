@@ -14,7 +14,7 @@ export const blockListType = 'application/vnd.carmine.block-list+json';
 export const blockListLink = `<?${blockListQuery}>; rel="https://carmine.invalid/rel/block-list"; type="${blockListType}"`;
 
 /** UNSPECIFIED: longer lists are not offered: 2 TiB of file, 12 MiB of list. */
-export const maximumBlocks = 262_144;
+const maximumBlocks = 262_144;
 
 export function hasBlockList({ blocks }: FileDigests): boolean {
   return blocks.length > 0 && blocks.length / digestLength <= maximumBlocks;

@@ -6,7 +6,7 @@ export { type BodyPart, type FileFacts, type FileRequest, planResponse, type Res
 export { type ConditionalHeaders, evaluatePreconditions, rangeAllowed } from './preconditions.ts';
 export { type ByteRange, parseRange, type RangeOutcome } from './range.ts';
 export { type ReadingLimits, ReadingRate } from './reading-rate.ts';
-export { decodePath, type RequestTarget, type Route, route } from './router.ts';
+export { decodePath, originForm, type RequestTarget, type Route, route } from './router.ts';
 export type { DigestSource, GroupStore, Ports, PortTls, SourceFiles } from './shells.ts';
 export { suffixKey } from './suffix.ts';
 export { createUrlGroups, type UrlGroups, type UrlGroupsOptions } from './url-groups.ts';

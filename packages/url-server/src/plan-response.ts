@@ -42,7 +42,7 @@ export function planResponse(request: FileRequest, file: FileFacts, boundary: ()
   if (outcome === 'failed') return { status: 412, headers: { ...common, 'Content-Length': '0' }, body: undefined };
   if (outcome === 'notModified') return { status: 304, headers: common, body: undefined };
   // RFC 9530: a digest of the whole representation, whatever part is sent.
-  if (file.sha256 !== undefined) common['Repr-Digest'] = `sha-256=:${base64(file.sha256)}:`;
+  if (file.sha256 !== undefined) common['Repr-Digest'] = reprDigest(file.sha256);
   // RFC 9110 14.2: Range is defined for GET only; HEAD answers as if it were absent.
   const wanted = request.method === 'GET' && rangeAllowed(request.ifRange, validators) ? request.range : undefined;
   const range = parseRange(wanted, size);
@@ -92,8 +92,16 @@ function contentRange({ first, last }: ByteRange, size: number): string {
   return `bytes ${first}-${last}/${size}`;
 }
 
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+/** RFC 9530 section 3; asked for again with every range of a file. */
+function reprDigest(sha256: Uint8Array): string {
+  let text = digestTexts.get(sha256);
+  if (text === undefined) {
+    text = `sha-256=:${btoa(String.fromCharCode(...sha256))}:`;
+    digestTexts.set(sha256, text);
+  }
+  return text;
 }
+
+const digestTexts = new WeakMap<Uint8Array, string>();
 
 const contentType = 'application/octet-stream';

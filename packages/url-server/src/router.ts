@@ -56,6 +56,20 @@ function matchesHost(prefix: UrlPrefix, target: RequestTarget): boolean {
   }
 }
 
+/**
+ * Origin form of a request line's target, and the host that an absolute one names: a server must take both, and Host says
+ * nothing then (RFC 9112 section 3.2.2). Undefined for an absolute target of another scheme.
+ */
+export function originForm(
+  target: string,
+  scheme: 'http' | 'https',
+): { readonly target: string; readonly authority: string | undefined } | undefined {
+  if (target.startsWith('/')) return { target, authority: undefined };
+  const [, named, authority, rest] = /^(https?):\/\/([^/?#@]+)((?:[/?#].*)?)$/i.exec(target) ?? [];
+  if (named?.toLowerCase() !== scheme || authority === undefined) return undefined;
+  return { target: rest?.startsWith('/') === true ? rest : `/${rest ?? ''}`, authority };
+}
+
 /** Splits a request line's target: the decoded path, or undefined when it is not an origin-form path that decodes. */
 export function decodePath(requestTarget: string): string | undefined {
   const end = requestTarget.search(/[?#]/);

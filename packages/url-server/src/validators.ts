@@ -17,8 +17,17 @@ export interface Validators {
   readonly lastModified: number;
 }
 
-/** Strong ETag from inode, size, mtime and ctime in nanoseconds; Last-Modified from mtime. */
+/** Strong ETag from inode, size, mtime and ctime in nanoseconds; Last-Modified from mtime. The same object for the same version object. */
 export function validatorsOf(version: FileVersion): Validators {
+  let validators = known.get(version);
+  if (validators === undefined) {
+    validators = makeValidators(version);
+    known.set(version, validators);
+  }
+  return validators;
+}
+
+function makeValidators(version: FileVersion): Validators {
   const parts = [version.inode, BigInt(version.size), version.modified, version.changed].map((part) =>
     part.toString(36),
   );
@@ -36,5 +45,14 @@ export function sameVersion(a: FileVersion, b: FileVersion): boolean {
 }
 
 export function lastModifiedHeader(validators: Validators): string {
-  return formatHttpDate(validators.lastModified);
+  let text = lastModifiedTexts.get(validators);
+  if (text === undefined) {
+    text = formatHttpDate(validators.lastModified);
+    lastModifiedTexts.set(validators, text);
+  }
+  return text;
 }
+
+/** What is asked for again with every range of a file. */
+const known = new WeakMap<FileVersion, Validators>();
+const lastModifiedTexts = new WeakMap<Validators, string>();

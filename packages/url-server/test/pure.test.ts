@@ -8,6 +8,7 @@ import {
   evaluatePreconditions,
   type FileFacts,
   type FileRequest,
+  originForm,
   parseRange,
   planResponse,
   ReadingRate,
@@ -278,6 +279,24 @@ describe('routing', () => {
     [`/${'a'.repeat(20_000)}`, undefined],
   ])('decodes %s', (target, path) => {
     expect(decodePath(target)).toBe(path);
+  });
+});
+
+describe('targets', () => {
+  it.each([
+    ['/a?b', 'http', { target: '/a?b', authority: undefined }],
+    ['http://host:80/a/b?c', 'http', { target: '/a/b?c', authority: 'host:80' }],
+    ['HTTPS://host/a', 'https', { target: '/a', authority: 'host' }],
+    ['http://host', 'http', { target: '/', authority: 'host' }],
+    ['http://host?a', 'http', { target: '/?a', authority: 'host' }],
+    ['https://host/a', 'http', undefined],
+    ['http://user@host/a', 'http', undefined],
+    ['http:///a', 'http', undefined],
+    ['*', 'http', undefined],
+    ['host:80', 'http', undefined],
+    ['ftp://host/a', 'http', undefined],
+  ] as const)('%s over %s', (target, scheme, expected) => {
+    expect(originForm(target, scheme)).toEqual(expected);
   });
 });
 

@@ -15,20 +15,28 @@ import type { UrlTransfer } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import type { RequestHead, ResponseFields } from '@carmine/http1';
 import type { Exchange } from '@carmine/http1/node';
-import { accessCheck, anonymousToken, fileGenericRead, nobody, parseSddl, type Token } from '@carmine/security';
+import {
+  accessCheck,
+  anonymousToken,
+  fileGenericRead,
+  nobody,
+  parseSddl,
+  type SecurityDescriptor,
+  type Token,
+} from '@carmine/security';
 import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
 import { blockListDocument, blockListLink, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
 import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
-import { decodePath, route } from '../router.ts';
+import { decodePath, originForm, route } from '../router.ts';
 import type { DigestSource } from '../shells.ts';
 import { suffixKey } from '../suffix.ts';
-import { validatorsOf } from '../validators.ts';
+import { type FileVersion, validatorsOf } from '../validators.ts';
 import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
-import { sendFile } from './send-file.ts';
+import { sendFile, smallSize } from './send-file.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
 import { Transfer } from './transfer.ts';
 
@@ -67,6 +75,8 @@ interface Call {
   group?: UrlGroup;
   identity?: string;
   transfer?: Transfer;
+  /** Of the file, in an answer that was given at once. */
+  bytes?: number;
   /** The last words of an authentication, which go with any answer. */
   authenticated?: string;
 }
@@ -157,7 +167,7 @@ export class RequestHandler {
         path: target.replace(/[?#].*$/s, ''),
         range: fields.get('range'),
         status: exchange.status,
-        bytes: transfer?.bytes ?? 0,
+        bytes: transfer?.bytes ?? call.bytes ?? 0,
         milliseconds: this.#o.now() - started,
         whole,
       };
@@ -172,9 +182,10 @@ export class RequestHandler {
       return end(call, 503, [['Retry-After', '5']]);
     }
     const { method, target, fields } = exchange.head;
-    const path = decodePath(target);
+    const origin = originForm(target, port.scheme);
+    const path = origin && decodePath(origin.target);
     if (path === undefined) return end(call, 400);
-    const host = hostOf(fields.get('host'));
+    const host = hostOf(origin?.authority ?? fields.get('host'));
     const localAddress = (exchange.socket.localAddress ?? '').replace(/^::ffff:/, '');
     const found = route(this.#o.groups(), { port: port.port, scheme: port.scheme, host, localAddress, path });
     // HTTP.SYS answers 400 where nothing is registered, 503 where a registration has nobody behind it.
@@ -263,13 +274,14 @@ export class RequestHandler {
   #mayRead(url: PublishedUrl, token: Token, socket: Socket): boolean {
     if (token === nobody) return false;
     if (url.certificateHash !== undefined && clientThumbprint(socket) !== url.certificateHash) return false;
-    return url.sddl === '' || accessCheck(parseSddl(url.sddl), token, fileGenericRead);
+    return url.sddl === '' || accessCheck(descriptorOf(url), token, fileGenericRead);
   }
 
   async #serve(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): Promise<void> {
     const { exchange } = call;
     if (group.connectionLimit !== unlimited && this.runningOf(group) >= group.connectionLimit)
       return end(call, 503, [['Retry-After', '5']]);
+    if (this.#serveAtOnce(call, group, url, request)) return;
     let source: SharedSource;
     try {
       source = await this.#o.sources.acquire(url.sourcePath);
@@ -290,12 +302,8 @@ export class RequestHandler {
     this.#transfers.set(number, transfer);
     call.transfer = transfer;
     try {
-      const digests = this.#o.digests.get(url.sourcePath, version);
-      const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
-      const plan = planResponse(request, facts, () => boundary(this.#o.environment));
-      const fields: (readonly [string, string])[] = Object.entries(plan.headers);
-      if (digests !== undefined && hasBlockList(digests)) fields.push(['Link', blockListLink]);
-      exchange.begin(plan.status, withAuthentication(call, fields));
+      const { plan, fields } = this.#plan(call, url, request, version);
+      exchange.begin(plan.status, fields);
       if (plan.body === undefined) {
         exchange.end();
         return;
@@ -308,6 +316,36 @@ export class RequestHandler {
       source.release();
       transfer.finish();
     }
+  }
+
+  #plan(call: Call, url: PublishedUrl, request: FileRequest, version: FileVersion) {
+    const digests = this.#o.digests.get(url.sourcePath, version);
+    const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
+    const plan = planResponse(request, facts, () => boundary(this.#o.environment));
+    const fields: (readonly [string, string])[] = Object.entries(plan.headers);
+    if (digests !== undefined && hasBlockList(digests)) fields.push(['Link', blockListLink]);
+    return { plan, fields: withAuthentication(call, fields) };
+  }
+
+  /**
+   * Answers a small range of a file that is open and in memory in one write, with nothing to wait for and so nothing to end
+   * from outside. One look at the path, after the read, tells both that it leads to this file and that the file is as it was.
+   */
+  #serveAtOnce(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): boolean {
+    const { native } = this.#o;
+    if (native === undefined || request.range === undefined || group.bandwidthLimit !== unlimited) return false;
+    const source = this.#o.sources.recent(url.sourcePath);
+    if (source === undefined) return false;
+    const { plan, fields } = this.#plan(call, url, request, source.version);
+    const [part, ...others] = plan.body ?? [];
+    if (part === undefined || typeof part === 'string' || others.length > 0) return false;
+    const length = part.last - part.first + 1;
+    if (length > smallSize) return false;
+    return call.exchange.respondFilled(plan.status, fields, length, (target) => {
+      const whole = native.readResident(source.file.fd, target, length, part.first) === length && source.isCurrent();
+      if (whole) call.bytes = length;
+      return whole;
+    });
   }
 
   /** 404 where the digests of this version are not known yet, or too many. */
@@ -377,6 +415,18 @@ export class RequestHandler {
     if (wait > 0) await transfer.pause(wait);
   }
 }
+
+/** Parsed once: a URL never changes, another takes its place. */
+function descriptorOf(url: PublishedUrl): SecurityDescriptor {
+  let descriptor = descriptors.get(url);
+  if (descriptor === undefined) {
+    descriptor = parseSddl(url.sddl);
+    descriptors.set(url, descriptor);
+  }
+  return descriptor;
+}
+
+const descriptors = new WeakMap<PublishedUrl, SecurityDescriptor>();
 
 function lookUp(group: UrlGroup, suffix: string): PublishedUrl | undefined {
   try {

@@ -146,7 +146,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 const empty = Buffer.alloc(0);
 const pool = new BufferPool(1024 * 1024, 16);
 /** Up to here a buffer of its own is cheaper than one of the pool's. */
-const smallSize = 32 * 1024;
+export const smallSize = 32 * 1024;
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
 const rawMinimum = 8 * 1024 * 1024;
 /** After a place that is not in memory, so much is read without looking; twice as much after the next. */

@@ -1,10 +1,17 @@
 import { statSync } from 'node:fs';
-import { sameVersion } from '../validators.ts';
+import { CarmineError } from '@carmine/errors';
+import { type FileVersion, sameVersion } from '../validators.ts';
 import { type OpenSource, type SourceFolder, toVersion } from './source-files.ts';
 
 /** A source that several answers read from; `release` when the answer is over. */
 export interface SharedSource extends OpenSource {
   release(): void;
+}
+
+/** A source that was open already, for who reads at once and asks afterwards whether it still was the right one. */
+export interface RecentSource extends OpenSource {
+  /** Its path still leads to this very version: what was read before is of it. */
+  isCurrent(): boolean;
 }
 
 /**
@@ -27,7 +34,7 @@ export class SharedSources {
       if (kept.until > performance.now() && isCurrent(path, kept.source)) return use(kept);
       this.#forget(path, kept);
     }
-    const source = await this.#files.open(path);
+    const source = await this.#openSettled(path);
     const entry: Entry = { source, until: performance.now() + lifetime, users: 0, forgotten: false };
     // Two that open the same at the same time: the last one stays.
     const other = this.#open.get(path);
@@ -37,11 +44,33 @@ export class SharedSources {
     return use(entry);
   }
 
+  /** Without a look at the file, to be used before the event loop turns; undefined when it was not open. */
+  recent(path: string): RecentSource | undefined {
+    const kept = this.#open.get(path);
+    if (kept === undefined || kept.until <= performance.now()) return undefined;
+    return { ...kept.source, isCurrent: () => isCurrent(path, kept.source) };
+  }
+
   /** Closes what nobody uses; the rest goes with its last user. */
   close(): void {
     for (const [path, entry] of this.#open) this.#forget(path, entry);
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /**
+   * While a write goes on the file's times stand still: who opens it then sees half of the write, and nothing that tells so
+   * afterwards. So a file that has just changed is opened once it has rested; one that never rests throws `file/io`.
+   */
+  async #openSettled(path: string): Promise<OpenSource> {
+    for (let left = settleAttempts; ; left--) {
+      const source = await this.#files.open(path);
+      if (isSettled(source.version)) return source;
+      await source.file.close();
+      if (left === 0)
+        throw new CarmineError('file/io', { context: { path: 'the source', reason: 'it does not stop changing' } });
+      await new Promise((resolve) => setTimeout(resolve, settleTime / 2));
+    }
   }
 
   #sweep(): void {
@@ -84,6 +113,12 @@ function closeSource({ source }: Entry): void {
   source.file.close().catch(() => {});
 }
 
+/** A change from the future is another clock's, and tells nothing. */
+function isSettled({ changed }: FileVersion): boolean {
+  const age = Date.now() - Number(changed / 1_000_000n);
+  return age >= settleTime || age < -clockDifference;
+}
+
 /** Asked without a detour through the thread pool: the path was walked a moment ago. */
 function isCurrent(path: string, { version }: OpenSource): boolean {
   try {
@@ -95,3 +130,6 @@ function isCurrent(path: string, { version }: OpenSource): boolean {
 
 /** Milliseconds. */
 const lifetime = 1000;
+const settleTime = 100;
+const settleAttempts = 20;
+const clockDifference = 1000;

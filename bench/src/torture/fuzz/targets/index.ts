@@ -2,6 +2,7 @@ import type { FuzzTarget } from '../target.ts';
 import { derTarget } from './der.ts';
 import { httpAuthTarget } from './http-auth.ts';
 import { httpHeadTarget } from './http-head.ts';
+import { httpRequestTarget } from './http-request.ts';
 import { journalTarget } from './journal.ts';
 import { kerberosTarget } from './kerberos.ts';
 import { ntlmTarget } from './ntlm.ts';
@@ -20,6 +21,7 @@ export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<Fuz
   wsman: wsmanTarget,
   'http-auth': httpAuthTarget,
   'http-head': httpHeadTarget,
+  'http-request': httpRequestTarget,
   wql: wqlTarget,
   journal: journalTarget,
 };
