@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 
 /** One answer as it stood on the wire. */
-export interface RawAnswer {
+interface RawAnswer {
   readonly status: number;
   readonly head: string;
   readonly body: Buffer;
@@ -35,7 +35,7 @@ export function sendRaw(port: number, octets: Buffer, timeout = 20_000): Promise
 }
 
 /** Cuts octets into answers with Content-Length; those to HEAD are not read here. */
-export function readAnswers(octets: Buffer): RawResult {
+function readAnswers(octets: Buffer): RawResult {
   const answers: RawAnswer[] = [];
   let at = 0;
   for (;;) {
