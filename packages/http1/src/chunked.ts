@@ -10,6 +10,7 @@ export interface ChunkedStep {
 
 type State =
   | 'size'
+  | 'blank'
   | 'extension'
   | 'sizeLf'
   | 'data'
@@ -29,6 +30,8 @@ export class ChunkedReader {
   #digits = 0;
   #left = 0;
   #overhead: number;
+  /** The trailer field has a name. */
+  #named = false;
 
   /** @param overhead octets that are not sizes, content or line ends of chunks. */
   constructor(overhead = 4096) {
@@ -47,10 +50,16 @@ export class ChunkedReader {
             this.#left = this.#left * 16 + digit;
           } else if (this.#digits === 0) return invalid(at - start);
           else if (octet === cr) this.#state = 'sizeLf';
-          else if (octet === semicolon || octet === tab || octet === space) this.#state = 'extension';
+          else if (octet === semicolon) this.#state = 'extension';
+          else if (octet === tab || octet === space) this.#state = 'blank';
           else return invalid(at - start);
           break;
         }
+        // `chunk-ext = *( BWS ";" ...`: blanks belong to an extension, or are none.
+        case 'blank':
+          if (octet === semicolon) this.#state = 'extension';
+          else if ((octet !== tab && octet !== space) || --this.#overhead < 0) return invalid(at - start);
+          break;
         case 'extension':
           if (octet === cr) this.#state = 'sizeLf';
           else if (!isText(octet) || --this.#overhead < 0) return invalid(at - start);
@@ -77,11 +86,16 @@ export class ChunkedReader {
         // Trailer fields are dropped (RFC 9110 section 6.5.1), and told from the empty line that ends the body.
         case 'trailer':
           if (octet === cr) this.#state = 'trailerLf';
-          else if (!isText(octet) || octet === space || octet === tab || --this.#overhead < 0)
+          else if (!isText(octet) || octet === space || octet === tab || octet === colon || --this.#overhead < 0)
             return invalid(at - start);
-          else this.#state = 'trailerLine';
+          else {
+            this.#state = 'trailerLine';
+            this.#named = false;
+          }
           break;
         case 'trailerLine':
+          if (octet === colon) this.#named = true;
+          if (octet === cr && !this.#named) return invalid(at - start);
           if (octet === cr) this.#state = 'trailerLineLf';
           else if (!isText(octet) || --this.#overhead < 0) return invalid(at - start);
           break;
@@ -113,4 +127,4 @@ function isText(octet: number): boolean {
   return octet === tab || (octet >= space && octet !== 0x7f);
 }
 
-const [tab, lf, cr, space, semicolon] = [9, 10, 13, 32, 59];
+const [tab, lf, cr, space, colon, semicolon] = [9, 10, 13, 32, 58, 59];

@@ -41,7 +41,8 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
   const target = text.slice(methodEnd + 1, targetEnd);
   if (!token.test(method)) return 400;
   if (target.length > limits.target) return 414;
-  if (!visible.test(target)) return 400;
+  // A fragment is for the client alone (RFC 9112 section 3.2).
+  if (!visible.test(target) || target.includes('#')) return 400;
   const version = text.slice(targetEnd + 1, lineEnd);
   if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') return /^HTTP\/\d\.\d$/.test(version) ? 505 : 400;
   const minorVersion = version === 'HTTP/1.1' ? 1 : 0;

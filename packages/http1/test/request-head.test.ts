@@ -45,6 +45,7 @@ describe('a head of a request', () => {
     [400, 'GET / x HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, ' GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, 'GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [400, 'GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, 'GET /\xe4 HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, 'GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, 'G(T / HTTP/1.1\r\nHost: x\r\n\r\n'],
