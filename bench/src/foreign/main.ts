@@ -11,12 +11,13 @@ import { isThere, runPeer } from './peers.ts';
 import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
 import { sambaGensecChecks } from './samba-gensec.ts';
+import { urlServerChecks } from './url-server-oracle.ts';
 import { webOriginChecks } from './web-origins.ts';
 
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
  * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI
- * clients, --only=origins that of web servers as origins. Last line: `N passed, N failed, N skipped`.
+ * clients, --only=origins that of web servers as origins, --only=url-server that of the URL server. Last line: `N passed, N failed, N skipped`.
  */
 
 /** Makes OpenSSL's legacy algorithms available to a peer. */
@@ -35,6 +36,7 @@ const checks = new Checks();
 if (process.argv.includes('--only=kerberos')) await mitKerberosChecks(checks);
 else if (process.argv.includes('--only=dcom')) await dcomChecks(checks);
 else if (process.argv.includes('--only=origins')) await inSandbox((sandbox) => webOriginChecks(checks, sandbox));
+else if (process.argv.includes('--only=url-server')) await inSandbox(urlServerAlone);
 else await inSandbox(suite);
 const [passed, failed, skipped] = [checks.count('passed'), checks.count('failed'), checks.count('not run')];
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
@@ -43,7 +45,7 @@ if (failed > 0 || (require && skipped > 0)) process.exitCode = 1;
 async function inSandbox(work: (sandbox: Sandbox) => Promise<void>): Promise<void> {
   // curl cannot bind NTLM to the TLS channel, which the server demands unless told otherwise.
   const sandbox = await createSandbox({
-    section: { server: 'channel_binding = "relaxed"' },
+    section: { server: 'channel_binding = "relaxed"\nanonymous = true' },
     auth: ['ntlm', 'basic'],
     https: true,
   });
@@ -52,6 +54,11 @@ async function inSandbox(work: (sandbox: Sandbox) => Promise<void>): Promise<voi
   } finally {
     await sandbox.close();
   }
+}
+
+async function urlServerAlone(sandbox: Sandbox): Promise<void> {
+  await sandbox.server.start();
+  await urlServerChecks(checks, sandbox, 500);
 }
 
 async function suite(sandbox: Sandbox): Promise<void> {
@@ -117,6 +124,7 @@ async function suite(sandbox: Sandbox): Promise<void> {
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
 
   await webOriginChecks(checks, sandbox);
+  await urlServerChecks(checks, sandbox, 500);
   await mitKerberosChecks(checks);
   await sambaChecks(checks, 100_000);
   await sambaGensecChecks(checks, folder);
