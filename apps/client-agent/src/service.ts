@@ -19,6 +19,7 @@ export async function createClientService({ configuration, certificates, log }: 
       trust,
       checkpointBytes: client.checkpointBytes,
       connections: client.connections,
+      backgroundYields: client.backgroundYields,
       rate: { bytesPerSecond: client.rateBytes, timetable: client.rateTimetable },
       userAgent: 'Carmine/0.1.0',
       tickets,

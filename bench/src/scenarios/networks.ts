@@ -43,6 +43,8 @@ const profiles: readonly Profile[] = [
 ];
 /** Bytes per second: 400 Mbit/s, which two cores can carry beside both ends. */
 const wire = 50e6;
+/** 80 Mbit/s. */
+const slowWire = 10e6;
 
 /** `download()` beside curl, aria2c and axel over bad networks, in network namespaces of their own. */
 export const networksScenario: Scenario = async (rounds, say) => {
@@ -59,13 +61,22 @@ export const networksScenario: Scenario = async (rounds, say) => {
     const measured: Record<string, Record<string, readonly (number | null)[]>> = {};
     for (const profile of chosen)
       measured[profile.name] = await measure(profile, contenders, { folder, link, rounds, say });
+    const shares: number[] = [];
+    for (let round = 0; round < rounds && (only === undefined || new RegExp(only).test('background')); round++) {
+      shares.push(await shareOfBackground(bundled, { folder, link, rounds, say }));
+    }
     const names = contenders.map(({ name }) => name);
     return {
       title: `50 ms of round trip, medians of ${rounds} rounds in seconds; RATIO is Carmine to the best of the others`,
       head: ['PROFILE', 'MIB', ...names.map((name) => name.toUpperCase()), 'RATIO'],
       rows: chosen.map(({ name, mebibytes }) => rowOf(name, mebibytes, measured[name] ?? {}, names)),
-      notes: [`"-": did not end within ${limit} s, or without the right file.`],
-      report: { profiles: chosen, measured },
+      notes: [
+        `"-": did not end within ${limit} s, or without the right file.`,
+        ...(shares.length === 0
+          ? []
+          : [`a background transfer beside curl on one link: ${(median(shares) * 100).toFixed(1)} % of what both got`]),
+      ],
+      report: { profiles: chosen, measured, shareOfBackground: shares },
     };
   } finally {
     await link.close();
@@ -152,6 +163,45 @@ async function measure(profile: Profile, contenders: readonly Contender[], place
     }
   }
   return Object.fromEntries(results);
+}
+
+/** What a background transfer gets while curl fetches on the same link, from 3 s after curl's start on: a part of what both get. */
+async function shareOfBackground(bundled: string, { folder, link, say }: Place): Promise<number> {
+  const root = join(folder, 'root');
+  await mkdir(root, { recursive: true });
+  await runPeer('sh', ['-c', 'cat "$0" "$0" "$0" "$0" > "$1"', join(folder, 'largest'), join(root, 'source')]);
+  await link.congestion('cubic');
+  await link.shape({ rate: slowWire });
+  const origin = await startOrigin({ name: 'background', mebibytes: 1_024 }, folder, root, link);
+  const url = `http://${link.originAddress}:${port}/source`;
+  const [program = '', ...before] = link.atClient;
+  const target = join(folder, 'background');
+  const background = spawn(program, [...before, process.execPath, bundled, '--watch', url, target], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const seen: (readonly [number, number])[] = [];
+  background.stdout.setEncoding('utf8').on('data', (text: string) => {
+    for (const line of text.split('\n').filter((each) => each !== '')) {
+      const [at, bytes] = line.split(' ').map(Number);
+      seen.push([at ?? 0, bytes ?? 0]);
+    }
+  });
+  await sleep(5_000);
+  const from = Date.now() + 3_000;
+  const curl = [...before, 'curl', '-s', '-o', '/dev/null', '--max-time', '20', '-w', '%{speed_download}', url];
+  const { stdout } = await runPeer(program, curl);
+  const until = Date.now();
+  background.kill('SIGKILL');
+  await exitOf(background);
+  await stop(origin);
+  await rm(target, { force: true });
+  const at = (moment: number) => seen.findLast(([time]) => time <= moment)?.[1] ?? 0;
+  const own = ((at(until) - at(from)) * 1_000) / (until - from);
+  const share = own / (own + Number(stdout));
+  say(
+    `background ${(own / 1e6).toFixed(2)} MB/s, before curl ${(at(from - 3_000) / 5e6).toFixed(2)}; curl ${(Number(stdout) / 1e6).toFixed(2)} MB/s`,
+  );
+  return share;
 }
 
 /** Seconds; undefined when it failed or took too long. */

@@ -92,6 +92,7 @@ export interface AgentConfiguration {
     readonly checkpointBytes: number;
     /** Undefined: as many as pay. */
     readonly connections: number | undefined;
+    readonly backgroundYields: boolean;
     /** Bytes per second of all jobs together, outside the timetable; undefined: no limit. */
     readonly rateBytes: number | undefined;
     readonly rateTimetable: readonly string[];
@@ -143,6 +144,7 @@ const schema = {
   'client.trust': listOf(pathValue),
   'client.checkpoint_bytes': integerValue(65_536, 1_073_741_824),
   'client.connections': integerValue(1, 64),
+  'client.background_yields': booleanValue,
   'client.rate_bytes': integerValue(0, Number.MAX_SAFE_INTEGER),
   'client.rate_timetable': listOf(ratePeriodValue),
   'metrics.http': addressValue,
@@ -276,6 +278,7 @@ export function parseConfiguration(sources: ConfigurationSources): AgentConfigur
       accounts: readAccounts(entries, refuse),
       checkpointBytes: read('client.checkpoint_bytes') ?? 8 * 1024 * 1024,
       connections: read('client.connections'),
+      backgroundYields: read('client.background_yields') ?? false,
       rateBytes: read('client.rate_bytes'),
       rateTimetable: read('client.rate_timetable') ?? [],
     },

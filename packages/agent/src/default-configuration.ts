@@ -73,6 +73,7 @@ roots = []
 trust = []
 # checkpoint_bytes = 8388608   # at most so much per open segment is fetched again after a crash
 # connections = 4              # for one file, exactly; absent: as many as pay
+# background_yields = false    # true: jobs below foreground priority give way to whatever else uses their path
 # rate_bytes = 10000000        # bytes per second of all jobs together; 0: none
 # rate_timetable = ["1-5 08:00-18:00 1000000", "22:00-06:00 unlimited"]   # other rates, by local time; 0 is Sunday
 

@@ -153,6 +153,7 @@ describe('every key', () => {
         accounts: new Map(),
         checkpointBytes: 8_388_608,
         connections: undefined,
+        backgroundYields: false,
         rateBytes: undefined,
         rateTimetable: [],
       },

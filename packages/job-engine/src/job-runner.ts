@@ -363,6 +363,7 @@ export class JobRunner {
       credentials: job?.credentials ?? [],
       clientCertificate,
       proxy: job?.proxy ?? { usage: 'preconfig' },
+      background: job?.priority !== 'foreground',
       expectedSha256: file.expectedSha256 ?? undefined,
       computeSha256: file.computeSha256,
       onProgress,

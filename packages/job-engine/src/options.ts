@@ -25,6 +25,8 @@ export interface TransferRequest {
   readonly credentials: readonly JobCredentials[];
   readonly clientCertificate: StoredCertificate | undefined;
   readonly proxy: ProxySettings;
+  /** Not of foreground priority. */
+  readonly background: boolean;
   readonly expectedSha256: string | undefined;
   readonly computeSha256: boolean;
   readonly onProgress: () => void;

@@ -22,6 +22,11 @@ export interface FileTransferOptions extends RunOptions {
    * strong tag, a digest or the time of the last change are the same; else it begins anew.
    */
   readonly url: string;
+  /**
+   * Gives way to whatever else uses its path (delay-based, as LEDBAT): takes what others leave, and hardly anything while they want it all. One
+   * connection, and a small question beside it three times a second.
+   */
+  readonly background?: boolean | undefined;
   /** How fast bytes may come, all limits together; a limit may be shared by transfers, and changed while they run. */
   readonly rateLimits?: readonly RateLimit[] | undefined;
   /** Other places that may have it; each is used for what a strong tag or a digest proves to be the same. */

@@ -11,6 +11,7 @@ import type { Receiver, ReceiverExchange, ReceiverFactory } from './receiver.ts'
 import { SegmentWriter } from './segment-writer.ts';
 import type { Source } from './source.ts';
 import type { TransferProgress, TransferResult } from './transfer-progress.ts';
+import { YieldProbe } from './yield-probe.ts';
 
 /** What a run needs besides its file. */
 export interface RunPlatform {
@@ -42,6 +43,8 @@ interface Run extends RunOptions {
   readonly url: string;
   /** How fast it may come; others may share a limit. */
   readonly rateLimits?: readonly RateLimit[] | undefined;
+  /** It gives way to everybody else on its path. */
+  readonly background?: boolean | undefined;
   /** Other places that may have the same file. */
   readonly mirrorUrls?: readonly string[] | undefined;
   readonly path: string;
@@ -92,6 +95,8 @@ class Runner {
   #heldBack = false;
   #cancelWait: (() => void) | undefined;
   #unwatch: readonly (() => void)[] = [];
+  #limits: readonly RateLimit[] = [];
+  #probe: YieldProbe | undefined;
   #timerAt: number | undefined;
   #draining = false;
   /** Nothing may be written until the journal is ready for it: headers that are being written. */
@@ -104,7 +109,9 @@ class Runner {
   constructor(platform: RunPlatform, run: Run) {
     this.#platform = platform;
     this.#run = run;
-    this.planner = createPlanner({ ...run, mirrors: 1 + (run.mirrorUrls?.length ?? 0) });
+    // What is on its way cannot be held back: little of it, then.
+    const connections = run.background === true ? 1 : run.connections;
+    this.planner = createPlanner({ ...run, connections, mirrors: 1 + (run.mirrorUrls?.length ?? 0) });
   }
 
   start(): Promise<TransferResult> {
@@ -112,7 +119,11 @@ class Runner {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#unwatch = (this.#run.rateLimits ?? []).map((limit) => limit.watch(() => this.#holdBack()));
+    if (this.#run.background === true) {
+      this.#probe = new YieldProbe(this.#platform.clock, this.#run.receivers(this.#run.url));
+    }
+    this.#limits = [...(this.#run.rateLimits ?? []), ...(this.#probe === undefined ? [] : [this.#probe.limit])];
+    this.#unwatch = this.#limits.map((limit) => limit.watch(() => this.#holdBack()));
     this.#holdBack();
     this.tell({ type: 'start' });
     return finished;
@@ -232,7 +243,8 @@ class Runner {
       onData: (chunk, release) => {
         const now = this.#platform.clock.now();
         const taken = this.#ended ? 0 : this.planner.receive(stream, chunk.length, now);
-        for (const limit of this.#run.rateLimits ?? []) limit.spend(chunk.length, now);
+        this.#probe?.received(chunk.length);
+        for (const limit of this.#limits) limit.spend(chunk.length, now);
         if (taken > 0) writer.push(taken === chunk.length ? chunk : chunk.subarray(0, taken), release);
         else release?.();
         this.#holdBack();
@@ -259,7 +271,7 @@ class Runner {
 
   /** Lets all connections wait while a limit says so. */
   #holdBack(): void {
-    const limits = this.#run.rateLimits ?? [];
+    const limits = this.#limits;
     if (limits.length === 0 || this.#ended) return;
     const now = this.#platform.clock.now();
     const wait = Math.max(...limits.map((limit) => limit.wait(now)));
@@ -364,6 +376,7 @@ class Runner {
     this.#ended = true;
     this.#cancelTimer?.();
     this.#cancelWait?.();
+    this.#probe?.stop();
     for (const unwatch of this.#unwatch) unwatch();
     for (const { exchange } of this.#streams.values()) exchange.abort();
     for (const { receiver } of this.#receivers.values()) receiver.close();

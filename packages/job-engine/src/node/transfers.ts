@@ -16,6 +16,8 @@ export interface NodeTransferOptions
   /** PEM certificates of authorities that are trusted besides the system's. */
   readonly trust?: readonly string[] | undefined;
   readonly userAgent?: string | undefined;
+  /** Jobs below foreground priority give way to whatever else uses their path; default false. */
+  readonly backgroundYields?: boolean | undefined;
   /** How fast bytes may come for all jobs together: bytes per second, and lines of a timetable (`parseRatePeriod`). */
   readonly rate?:
     | { readonly bytesPerSecond?: number | undefined; readonly timetable?: readonly string[] | undefined }
@@ -42,6 +44,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       computeSha256: request.computeSha256,
       onProgress: request.onProgress,
       rateLimits,
+      background: options.backgroundYields === true && request.background,
       receivers: createHttpReceiverFactory({
         userAgent: options.userAgent,
         trust: options.trust,
