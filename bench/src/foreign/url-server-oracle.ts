@@ -225,8 +225,6 @@ async function clients(checks: Checks, sandbox: Sandbox, { open, closed }: Group
   const programs: readonly (readonly [name: string, program: string, args: readonly string[]])[] = [
     ['curl', 'curl', ['-sS', '-f', '-o', out, `${open}large`]],
     ['curl --ntlm', 'curl', ['-sS', '-f', '--ntlm', '-u', logon, '-o', out, `${closed}large`]],
-    ['-sS', '-f', '--anyauth', '-u', logon, '-o', out, `${closed}large`],
-    ],
     ['curl, in two parts', 'curl', ['-sS', '-f', '--ntlm', '-u', logon, '-C', '1000000', '-o', out, `${closed}large`]],
     ['wget2', 'wget2', ['-q', '-O', out, `${open}large`]],
     ['wget2 with chunks', 'wget2', ['-q', '--chunk-size=1M', '--max-threads=4', '-O', out, `${open}large`]],
@@ -249,21 +247,21 @@ async function clients(checks: Checks, sandbox: Sandbox, { open, closed }: Group
         '-x16',
         '-s16',
         '-k1M',
-        `$openlarge`,
+        `${open}large`,
       ],
     ],
-    ['axel -n8', 'axel', ['-q', '-n8', '-o', out, `$openlarge`]],
+    ['axel -n8', 'axel', ['-q', '-n8', '-o', out, `${open}large`]],
   ];
   for (const [name, program, args] of programs) {
     if (!(await isThere(program, program === 'axel' ? '-V' : '--version'))) {
-      checks.add(`$namefrom a URL group`, 'not run', `$programis not installed`);
+      checks.add(`${name} from a URL group`, 'not run', `${program} is not installed`);
       continue;
     }
-    await checks.run(`$namefrom a URL group`, async () => {
+    await checks.run(`${name} from a URL group`, async () => {
       await rm(out, { force: true });
       if (args.includes('-C')) await writeFile(out, content.subarray(0, 1_000_000));
       const { code, stderr } = await runPeer(program, args);
-      if (code !== 0) throw new Error(`exit code $code: $stderr.trim()`);
+      if (code !== 0) throw new Error(`exit code ${code}: ${stderr.trim()}`);
       const got = createHash('sha256')
         .update(await readFile(out))
         .digest('hex');
