@@ -5,6 +5,7 @@ import { type Scenario, show } from './scenarios/measure.ts';
 import { networksScenario } from './scenarios/networks.ts';
 import { transferScenario } from './scenarios/transfer.ts';
 import { urlServerScenario } from './scenarios/url-server.ts';
+import { crowdScenario } from './scenarios/url-server-crowd.ts';
 import { urlTableScenario } from './scenarios/url-table.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
 import { wsmanScaleScenario } from './scenarios/wsman-scale.ts';
@@ -20,6 +21,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   fetch: transferScenario,
   networks: networksScenario,
   'url-server': urlServerScenario,
+  'url-server-crowd': crowdScenario,
   'url-table': urlTableScenario,
 };
 

@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import type { Exchange } from '@carmine/http1/node';
 import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
@@ -45,11 +46,11 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   const rawUntil = native === undefined || size < rawMinimum ? range.first : range.last + 1 - finalBytes;
   const changed = () => stopped() || !sameVersion(toVersion(fstatSync(fd, { bigint: true })), version);
   const small = size <= smallSize;
-  let buffer = small ? Buffer.allocUnsafe(size) : pool.take();
   let position = range.first;
-  /** Of the next ordinary write: a short one where it only has to wait for room. */
-  let ordinary = position < rawUntil && descriptorOf(out.socket) !== undefined ? waitingWrite : buffer.length;
-  let intact = true;
+  /** Of ordinary writes: what a reader takes at once may be larger next time, so that slow ones keep little memory busy. */
+  let chunkSize = chunkSizes.get(out.socket) ?? waitingWrite;
+  /** The next ordinary write only waits for room: more is not read for it. */
+  let waiting = position < rawUntil && descriptorOf(out.socket) !== undefined;
   let residentUntil = position;
   /** Up to here no more probes. */
   let coldUntil = position;
@@ -58,7 +59,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   while (position <= range.last) {
     const raw = native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(position);
     if (native !== undefined && raw > 0) {
-      if (changed()) return finish(false);
+      if (changed()) return false;
       // Zero where the socket has just gone: the ordinary write finds out.
       const socket = descriptorOf(out.socket);
       const sent = socket === undefined ? 0 : native.send(socket, fd, position, raw);
@@ -68,27 +69,38 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
       // A full turn leaves the others theirs; less means that there is no more room.
       if (sent === raw) await turn();
       // Nothing twice in a row: here sendfile does not work, or not well.
-      ordinary = sent > 0 ? waitingWrite : buffer.length;
+      waiting = sent > 0;
       if (sent === raw) continue;
     }
-    if (native !== undefined && queuedPages && position >= rawUntil && !(await acknowledged(native)))
-      return finish(false);
+    if (native !== undefined && queuedPages && position >= rawUntil && !(await acknowledged(native))) return false;
     const end = position < rawUntil ? rawUntil : range.last + 1;
-    const wanted = Math.min(ordinary, buffer.length, options.rate(), end - position);
+    const wanted = Math.min(waiting ? waitingWrite : chunkSize, options.rate(), end - position);
     await options.pace(wanted);
-    const bytes = await read(wanted);
+    const pool = wanted > waitingWrite ? largeBuffers : smallBuffers;
+    const buffer = small ? Buffer.allocUnsafe(wanted) : pool.take();
+    const bytes = await read(buffer, wanted);
     // Looked at after the read: what was read before the change, or half of it, does not go out.
-    if (bytes === 0 || changed()) return finish(false);
+    if (bytes === 0 || changed()) {
+      if (!small) pool.giveBack(buffer);
+      return false;
+    }
     position += bytes;
     options.sent(bytes);
     const chunk = buffer.subarray(0, bytes);
     // A small buffer is used once: nobody waits until the last one is taken.
-    if (small && options.last && position > range.last) out.end(chunk);
-    else intact = await out.write(chunk);
-    if (!intact) return finish(false);
-    ordinary = buffer.length;
+    if (small && options.last && position > range.last) {
+      out.end(chunk);
+      return true;
+    }
+    const began = performance.now();
+    // A buffer of a write that fails may still be read by the kernel, or by TLS: it is not used again.
+    if (!(await out.write(chunk))) return false;
+    if (!small) pool.giveBack(buffer);
+    chunkSize = performance.now() - began < promptWrite ? Math.min(chunkSize * 4, largeBuffers.size) : waitingWrite;
+    chunkSizes.set(out.socket, chunkSize);
+    waiting = false;
   }
-  return finish(true);
+  return true;
 
   function rawLength(from: number): number {
     if (native === undefined || Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
@@ -109,7 +121,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     coldStretch *= 2;
   }
 
-  async function read(length: number): Promise<number> {
+  async function read(buffer: Buffer, length: number): Promise<number> {
     // Asking for what is absent makes the system order it from the disk, and that may wait: seldom is often enough.
     if (native !== undefined && position >= coldUntil) {
       const resident = native.readResident(fd, buffer, length, position);
@@ -121,30 +133,24 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
 
   /** Waits until the peer has everything; false when it is gone or the answer is to stop. */
   async function acknowledged(calls: NativeFile): Promise<boolean> {
-    for (let before = -1; ; ) {
+    for (let [before, pause] = [-1, 1]; ; ) {
       const socket = descriptorOf(out.socket);
       if (socket === undefined || stopped()) return false;
       const missing = calls.unacknowledged(socket);
       if (missing === 0) return true;
       // Something moves: the time-out for idle connections starts again.
       if (missing !== before) out.socket.setTimeout(out.socket.timeout ?? 0);
+      // Who takes nothing is not looked at a thousand times a second.
+      pause = missing === before ? Math.min(pause * 2, longestPause) : 1;
       before = missing;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
-  }
-
-  /** A buffer of a write that is not over may still be read by the kernel, or by TLS: it is not used again. */
-  function finish(whole: boolean): boolean {
-    if (!small && intact) pool.giveBack(buffer);
-    buffer = empty;
-    return whole;
   }
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-const empty = Buffer.alloc(0);
-const pool = new BufferPool(1024 * 1024, 16);
+const largeBuffers = new BufferPool(1024 * 1024, 16);
 /** Up to here a buffer of its own is cheaper than one of the pool's. */
 export const smallSize = 32 * 1024;
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
@@ -154,5 +160,11 @@ const firstColdStretch = 8 * 1024 * 1024;
 /** Asked of sendfile in one turn of the event loop. */
 const rawChunk = 2 * 1024 * 1024;
 const waitingWrite = 64 * 1024;
+const smallBuffers = new BufferPool(waitingWrite, 64);
+/** Of the next answer on a connection. */
+const chunkSizes = new WeakMap<Socket, number>();
+/** A reader who takes a write within so many milliseconds gets a larger one next. */
+const promptWrite = 50;
+const longestPause = 64;
 /** The last bytes of an answer, which are never sent by sendfile. */
 const finalBytes = 64 * 1024;
