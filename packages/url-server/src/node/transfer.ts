@@ -71,13 +71,21 @@ export class Transfer {
     this.#exchange.destroy();
   }
 
+  /** Cuts the connection at once: what is queued for one who does not read would keep memory until he does. */
+  #drop(): void {
+    const { socket } = this.#exchange;
+    this.#end();
+    if ('encrypted' in socket) socket.destroy();
+    else socket.resetAndDestroy();
+  }
+
   /** Looks at how the peer reads, and cuts the connection when that is too slow; to be called now and then. */
   checkRate(now: number, native: NativeFile | undefined): void {
     const { socket } = this.#exchange;
     if (this.#rate === undefined) return;
     // What moves is not idle, however little the buffers show of it.
     if (this.#rate.progress(this.bytes - queuedBytes(socket, native), now)) socket.setTimeout(socket.timeout ?? 0);
-    else if (this.#rate.tooSlow(now)) this.stop();
+    else if (this.#rate.tooSlow(now)) this.#drop();
   }
 
   finish(): void {
