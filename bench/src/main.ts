@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { authScenario } from './scenarios/auth.ts';
 import { copyScenario } from './scenarios/copy.ts';
+import { dcomScenario } from './scenarios/dcom.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
 import { networksScenario } from './scenarios/networks.ts';
 import { transferScenario } from './scenarios/transfer.ts';
@@ -15,6 +16,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   auth: authScenario,
   wsman: wsmanScenario,
   'wsman-scale': wsmanScaleScenario,
+  dcom: dcomScenario,
   copy: copyScenario,
   transfer: transferScenario,
   // Its former name.

@@ -8,6 +8,7 @@ import {
 } from '@carmine/auth';
 import { systemEnvironment as environment, obtainServiceTicket } from '@carmine/auth/node';
 import { LdapClient, type Protection } from './ldap-client.ts';
+import { rpcChecks } from './samba-ad-rpc.ts';
 
 /**
  * Runs inside the network namespace of a Samba AD: our initiators against its LDAP service. Arguments: a JSON object with
@@ -111,3 +112,5 @@ await check('a ticket for a wrong password is refused', async () => {
   }
   throw new Error('a ticket was given');
 });
+
+await rpcChecks(check, facts);

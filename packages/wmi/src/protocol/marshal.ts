@@ -14,5 +14,5 @@ export function unmarshalObject(objref: Uint8Array): WmioObject {
   const read = readObjRef(objref);
   if (read.kind !== 'custom' || read.clsid !== clsidClassObject)
     throw new CarmineError('wmi/invalid-object', { context: { reason: 'another kind of object' } });
-  return decodeObject(read.data);
+  return decodeObject(read.data, false);
 }

@@ -100,6 +100,6 @@ export class Cursor<T> {
 
 /** A few turns, in which what is there already shows. */
 async function soon(): Promise<undefined> {
-  for (let turn = 0; turn < 4; turn++) await Promise.resolve();
+  for (let turn = 0; turn < 32; turn++) await Promise.resolve();
   return undefined;
 }

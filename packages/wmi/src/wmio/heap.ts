@@ -7,8 +7,11 @@ import type { HeapLayout } from './types.ts';
 export class DecodeBudget {
   #octets: number;
   #depth = 0;
+  /** Whether instances remember how they were laid out. */
+  readonly keepLayout: boolean;
 
-  constructor(length: number) {
+  constructor(length: number, keepLayout: boolean) {
+    this.keepLayout = keepLayout;
     this.#octets = 8 * length + 4096;
   }
 
@@ -33,9 +36,10 @@ export class HeapReader {
   readonly budget: DecodeBudget;
   readonly #bytes: Uint8Array;
   /** Of what was read: offset and end, in the order of reading. */
-  readonly #items: { readonly at: number; end: number }[] = [];
+  readonly #items: { readonly at: number; end: number }[] | undefined;
 
-  constructor(bytes: Uint8Array, budget: DecodeBudget) {
+  constructor(bytes: Uint8Array, budget: DecodeBudget, keepLayout = true) {
+    this.#items = keepLayout ? [] : undefined;
     this.#bytes = bytes;
     this.budget = budget;
   }
@@ -45,7 +49,7 @@ export class HeapReader {
     const reader = new ByteReader(this.#bytes, { what: 'heap' });
     reader.seek(reference);
     const item = { at: reference, end: reference };
-    this.#items.push(item);
+    this.#items?.push(item);
     this.budget.spend(itemCost);
     const value = read(reader);
     item.end = Math.max(item.end, reader.position);
@@ -65,8 +69,9 @@ export class HeapReader {
   }
 
   layout(): HeapLayout {
-    const offsets = this.#items.map(({ at }) => at);
-    const sorted = [...this.#items].sort((a, b) => a.at - b.at);
+    const items = this.#items ?? [];
+    const offsets = items.map(({ at }) => at);
+    const sorted = [...items].sort((a, b) => a.at - b.at);
     const gaps: { at: number; octets: Uint8Array }[] = [];
     let at = 0;
     for (const item of sorted) {

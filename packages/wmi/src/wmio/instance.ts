@@ -32,7 +32,7 @@ export function readInstanceBody(
   const propertyStart = reader.position;
   if (flag === 2) for (let i = 0; i < byOrder.length; i++) skipQualifiers(reader);
   else if (flag !== 1) throw invalid('InstPropQualSetFlag');
-  const heap = new HeapReader(readHeap(reader), budget);
+  const heap = new HeapReader(readHeap(reader), budget, budget.keepLayout);
   const rest = reader.take(reader.remaining).slice();
 
   const className = heap.string(nameReference) ?? null;
@@ -58,6 +58,7 @@ export function readInstanceBody(
   const qualifiers = readQualifiers(reader, heap, objects);
   reader.seek(propertyStart);
   const propertyQualifiers = flag === 2 ? byOrder.map(() => readQualifiers(reader, heap, objects)) : undefined;
+  if (!budget.keepLayout) return { className, values, qualifiers, propertyQualifiers };
   const layout = { heap: heap.layout(), spareBits: spareBits(nulls, byOrder.length), slots: odd, bits: unusual, rest };
   return { className, values, qualifiers, propertyQualifiers, layout };
 }

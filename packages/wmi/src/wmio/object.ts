@@ -1,5 +1,5 @@
 import { CarmineError, isCarmineError } from '@carmine/errors';
-import { ByteReader, ByteWriter, concatBytes } from '@carmine/wire';
+import { ByteReader, ByteWriter, concatBytes, equalBytes } from '@carmine/wire';
 import { readClassPart, writeClassPart } from './class-part.ts';
 import { DecodeBudget, type HeapReader, invalid } from './heap.ts';
 import { readInstanceBody, writeInstanceBody } from './instance.ts';
@@ -19,14 +19,17 @@ const objectFlags = {
 
 const kindFlags = objectFlags.class | objectFlags.instance | objectFlags.decorated;
 
-/** EncodingUnit, [MS-WMIO] 2.2.1: `78563412 | u32 length | ObjectBlock`. Throws `wmi/invalid-object`. */
-export function decodeObject(bytes: Uint8Array): WmioObject {
+/**
+ * EncodingUnit, [MS-WMIO] 2.2.1: `78563412 | u32 length | ObjectBlock`. Throws `wmi/invalid-object`. `keepLayout`: an instance can be
+ * written again octet for octet.
+ */
+export function decodeObject(bytes: Uint8Array, keepLayout = true): WmioObject {
   return inbound(() => {
     const reader = new ByteReader(bytes, { what: 'EncodingUnit' });
     if (reader.u32() !== signature) throw reader.invalid('signature');
     // The lengths of the document's own examples are a few octets off: what is inside counts.
     reader.skip(4);
-    return readBlock(reader, new DecodeBudget(bytes.length));
+    return readBlock(reader, new DecodeBudget(bytes.length, keepLayout));
   });
 }
 
@@ -44,7 +47,9 @@ export function encodeObject(object: WmioObject, declared?: number): Uint8Array 
 
 /** An ObjectBlock without signature and length, as smart enumeration has it. */
 export function decodeBlock(bytes: Uint8Array): WmioObject {
-  return inbound(() => readBlock(new ByteReader(bytes, { what: 'ObjectBlock' }), new DecodeBudget(bytes.length)));
+  return inbound(() =>
+    readBlock(new ByteReader(bytes, { what: 'ObjectBlock' }), new DecodeBudget(bytes.length, false)),
+  );
 }
 
 export function encodeBlock(object: WmioObject): Uint8Array {
@@ -72,7 +77,7 @@ export function decodeInstanceWithoutClass(bytes: Uint8Array, current: WmioClass
     const reader = new ByteReader(bytes, { what: 'instance' });
     const flags = reader.u8();
     const decoration = readDecoration(reader, flags);
-    const body: WmioInstanceBody = readInstanceBody(reader, current, new DecodeBudget(bytes.length), codec);
+    const body: WmioInstanceBody = readInstanceBody(reader, current, new DecodeBudget(bytes.length, false), codec);
     return { kind: 'instance', flags: flags & ~kindFlags, decoration, current, body };
   });
 }
@@ -95,7 +100,7 @@ function readBlock(reader: ByteReader, budget: DecodeBudget): WmioObject {
     return { kind: 'class', flags: other, decoration, parent, parentMethods, current, methods, rest: rest() };
   }
   if ((flags & objectFlags.instance) === 0) throw invalid('neither class nor instance');
-  const current = readClassPart(reader, budget, codec);
+  const current = readKnownClassPart(reader, budget);
   const body = readInstanceBody(reader, current, budget, codec);
   return { kind: 'instance', flags: flags & ~kindFlags, decoration, current, body, rest: rest() };
 }
@@ -110,6 +115,27 @@ function writeDecoration(writer: ByteWriter, decoration: WmioDecoration | undefi
   writeEncodedString(writer, decoration.server);
   writeEncodedString(writer, decoration.namespace);
 }
+
+/** Instances come with their class each time: the last few are remembered. */
+function readKnownClassPart(reader: ByteReader, budget: DecodeBudget): WmioClassPart {
+  const start = reader.position;
+  const length = reader.u32();
+  reader.seek(start);
+  if (length > largestRemembered || length > reader.remaining) return readClassPart(reader, budget, codec);
+  const octets = reader.take(length);
+  const found = remembered.findIndex((each) => equalBytes(each.octets, octets));
+  const known = remembered[found];
+  if (known !== undefined) return known.part;
+  reader.seek(start);
+  const part = readClassPart(reader, budget, codec);
+  remembered.unshift({ octets: octets.slice(), part });
+  remembered.length = Math.min(remembered.length, rememberedParts);
+  return part;
+}
+
+const remembered: { readonly octets: Uint8Array; readonly part: WmioClassPart }[] = [];
+const rememberedParts = 8;
+const largestRemembered = 32_768;
 
 /** A class is written once, however many instances it has. */
 function classPartBytes(part: WmioClassPart): Uint8Array {

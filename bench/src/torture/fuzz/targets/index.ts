@@ -1,4 +1,6 @@
 import type { FuzzTarget } from '../target.ts';
+import { objrefTarget, wmioTarget } from './dcom/objects.ts';
+import { rpcPduTarget, rpcStubTarget } from './dcom/rpc.ts';
 import { derTarget } from './der.ts';
 import { httpAuthTarget } from './http-auth.ts';
 import { httpHeadTarget } from './http-head.ts';
@@ -24,4 +26,8 @@ export const fuzzTargets: Readonly<Record<string, () => FuzzTarget | Promise<Fuz
   'http-request': httpRequestTarget,
   wql: wqlTarget,
   journal: journalTarget,
+  'rpc-pdu': rpcPduTarget,
+  'rpc-stub': rpcStubTarget,
+  objref: objrefTarget,
+  wmio: wmioTarget,
 };

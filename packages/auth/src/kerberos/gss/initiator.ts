@@ -20,6 +20,8 @@ export interface KerberosInitiatorOptions {
   readonly channelBinding?: Uint8Array | undefined;
   /** RPC's way ([MS-KILE] 3.4.5.1): messages without frame, and a third leg that answers the server's. */
   readonly dceStyle?: boolean | undefined;
+  /** Asks for signatures only, as RPC does at level PKT_INTEGRITY: servers reckon with shorter tokens then. */
+  readonly signOnly?: boolean | undefined;
 }
 
 /**
@@ -72,7 +74,8 @@ class KerberosInitiator extends KerberosContextBase {
       subkey: makeSubkey(sessionKey.etype, environment),
       sequence: makeSequenceNumber(environment),
     };
-    const flags = dceStyle ? baseFlags | gssFlags.dceStyle : baseFlags;
+    const flags =
+      baseFlags | (dceStyle ? gssFlags.dceStyle : 0) | (this.#options.signOnly === true ? 0 : gssFlags.confidentiality);
     const plain = encodeDer(authenticator, {
       crealm: client.realm,
       cname: client.name,
@@ -139,4 +142,4 @@ class KerberosInitiator extends KerberosContextBase {
   }
 }
 
-const baseFlags = gssFlags.mutual | gssFlags.replay | gssFlags.sequence | gssFlags.confidentiality | gssFlags.integrity;
+const baseFlags = gssFlags.mutual | gssFlags.replay | gssFlags.sequence | gssFlags.integrity;
