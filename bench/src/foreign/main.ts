@@ -17,7 +17,7 @@ import { webOriginChecks } from './web-origins.ts';
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
  * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI
- * clients, --only=origins that of web servers as origins, --only=url-server that of the URL server. Last line: `N passed, N failed, N skipped`.
+ * clients, --only=samba-ad that with a Samba AD, --only=origins that of web servers as origins, --only=url-server that of the URL server. Last line: `N passed, N failed, N skipped`.
  */
 
 /** Makes OpenSSL's legacy algorithms available to a peer. */
@@ -35,6 +35,7 @@ const require = process.argv.includes('--require');
 const checks = new Checks();
 if (process.argv.includes('--only=kerberos')) await mitKerberosChecks(checks);
 else if (process.argv.includes('--only=dcom')) await dcomChecks(checks);
+else if (process.argv.includes('--only=samba-ad')) await inSandbox(({ folder }) => sambaAdChecks(checks, folder));
 else if (process.argv.includes('--only=origins')) await inSandbox((sandbox) => webOriginChecks(checks, sandbox));
 else if (process.argv.includes('--only=url-server')) await inSandbox(urlServerAlone);
 else await inSandbox(suite);
