@@ -56,12 +56,18 @@ async function send(response: ServerResponse, start: number, end: number): Promi
       return;
     }
     const room = response.write(Buffer.from(buffer.subarray(0, bytesRead)));
-    if (!room)
-      await new Promise<void>((resolve) => {
-        response.once('drain', resolve);
-        response.once('close', resolve);
-      });
+    if (!room) await drained(response);
     if (slow) await new Promise((resolve) => setTimeout(resolve, 100));
   }
   response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.on('drain', go).on('close', go);
+  });
 }

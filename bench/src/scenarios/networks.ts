@@ -121,7 +121,8 @@ async function contendersOf(bundled: string): Promise<readonly Contender[]> {
     { name: 'carmine', command: (url, target) => [process.execPath, bundled, url, target, '{}'] },
   ];
   for (const other of others) if (await isThere(other.program, '--version')) there.push(other);
-  return there;
+  const only = process.env['CARMINE_BENCH_CONTENDERS'];
+  return there.filter(({ name }) => only === undefined || new RegExp(only).test(name));
 }
 
 interface Place {
