@@ -129,6 +129,27 @@ it.each([true, false])('cancels a call, with multiplexing %s', async (multiplexi
   expect(signals[0]?.aborted).toBe(true);
 });
 
+it('keeps so many calls waiting, and no more', async () => {
+  const release: (() => void)[] = [];
+  const slow: RpcInterface = {
+    syntax: echoSyntax,
+    invoke: (call) => new Promise((resolve) => release.push(() => resolve(call.stub))),
+  };
+  const server = testServer([slow], { limits: { concurrentCalls: 2, waitingCalls: 3 } });
+  const client = await testClient(server, { security: security(authTypes.ntlm, 'privacy') });
+  const first = client.call(request(Uint8Array.of(0)));
+  for (let i = 0; i < 20; i++) await settle();
+  const calls = [first, ...Array.from({ length: 9 }, (_, i) => client.call(request(Uint8Array.of(i + 1))))];
+  const outcomes = Promise.allSettled(calls);
+  for (let i = 0; i < 40; i++) {
+    await settle();
+    if (i > 20) for (const each of release.splice(0)) each();
+  }
+  const results = await outcomes;
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
+  expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { hresult: 0x8007_06bb } });
+});
+
 it('maps endpoints and tells of interfaces', async () => {
   const endpoints = Array.from({ length: 5 }, (_, i) => ({
     syntax: { ...otherSyntax, uuid: `${i}${otherSyntax.uuid.slice(1)}` },

@@ -378,6 +378,11 @@ export class ServerConnection implements RpcServerConnection {
 
   #start(assembly: Assembly, service: RpcInterface, stub: Uint8Array): void {
     const { callId, head, protection, token, level, littleEndian } = assembly;
+    // The shell reads no more before there is room; what came in one piece with the rest is not kept for later.
+    if (this.congested) {
+      this.#fault(callId, head.contextId, faultStatus.tooBusy, false);
+      return;
+    }
     const run = async (signal: AbortSignal): Promise<void> => {
       const call: RpcCall = {
         abstractSyntax: service.syntax,
