@@ -8,7 +8,7 @@ export interface ByteWriterOptions {
 /** A buffer that grows as octets are appended. Values out of range fail with `wire/unencodable`: they are our own bug. */
 export class ByteWriter {
   readonly littleEndian: boolean;
-  #bytes = new Uint8Array(64);
+  #bytes = new Uint8Array(256);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
