@@ -1,7 +1,15 @@
 import type { CimClass, CimElement, CimInstance, CimType, CimValue } from '@carmine/cim';
 import { findByName, isInstance } from '@carmine/cim';
-import { effectiveValue } from '../wmio/instance.ts';
-import { arrayFlag, type WmioInstance, type WmioObject, type WmioValue, wmioTypes } from '../wmio/types.ts';
+import { orderOf } from '../wmio/instance.ts';
+import {
+  arrayFlag,
+  type WmioClassPart,
+  type WmioInstance,
+  type WmioObject,
+  type WmioProperty,
+  type WmioValue,
+  wmioTypes,
+} from '../wmio/types.ts';
 
 /** The number of an element's type. */
 export function wmioTypeOf({ type, array }: Pick<CimElement, 'type' | 'array'>): number {
@@ -36,13 +44,31 @@ export function toCimInstance(instance: WmioInstance, namespace: string, classes
   const name = instance.current.name ?? instance.body.className ?? '';
   const cls = classes(namespace, name);
   const properties = new Map<string, CimValue>();
-  const byOrder = [...instance.current.properties].sort((a, b) => a.order - b.order);
-  for (const { name: property, type } of byOrder) {
-    const spelled = findByName(cls?.properties ?? [], property)?.name ?? property;
-    properties.set(spelled, fromWmioValue(effectiveValue(instance, property), type, namespace, classes));
+  const { values } = instance.body;
+  for (const [spelled, { name: property, type, defaultValue }] of spellingsOf(instance.current, cls)) {
+    const value = values.get(property);
+    properties.set(spelled, fromWmioValue(value === undefined ? defaultValue : value, type, namespace, classes));
   }
   return { namespace, className: cls?.name ?? name, properties };
 }
+
+/** Properties in order, with their names as the known class spells them; found once for each class that is received. */
+function spellingsOf(part: WmioClassPart, cls: CimClass | undefined): readonly (readonly [string, WmioProperty])[] {
+  let known = spellings.get(part);
+  if (known === undefined || known.cls !== cls) {
+    const names = orderOf(part).map(
+      (property) => [findByName(cls?.properties ?? [], property.name)?.name ?? property.name, property] as const,
+    );
+    known = { cls, names };
+    spellings.set(part, known);
+  }
+  return known.names;
+}
+
+const spellings = new WeakMap<
+  WmioClassPart,
+  { readonly cls: CimClass | undefined; readonly names: readonly (readonly [string, WmioProperty])[] }
+>();
 
 /** The name of a WMIO type, as CIMTYPE has it. */
 export function cimTypeOf(type: number): CimType | undefined {

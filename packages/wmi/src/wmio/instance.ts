@@ -105,9 +105,17 @@ function isZero(slots: Uint8Array, at: number): boolean {
   return slots.subarray(at, at + 4).every((octet) => octet === 0);
 }
 
-function orderOf({ properties }: WmioClassPart): readonly WmioProperty[] {
-  return [...properties].sort((a, b) => a.order - b.order);
+/** Properties in the order of the value table; found once for each class. */
+export function orderOf(part: WmioClassPart): readonly WmioProperty[] {
+  let order = orders.get(part);
+  if (order === undefined) {
+    order = [...part.properties].sort((a, b) => a.order - b.order);
+    orders.set(part, order);
+  }
+  return order;
 }
+
+const orders = new WeakMap<WmioClassPart, readonly WmioProperty[]>();
 
 function skipQualifiers(reader: ByteReader): void {
   const length = reader.u32();
