@@ -10,6 +10,8 @@ export interface NativeFile {
   residentBytes(file: number, position: number, length: number): number;
   /** What the peer has not acknowledged yet: ioctl(2) with SIOCOUTQ. */
   unacknowledged(socket: number): number;
+  /** The system takes no more while so many bytes wait to be sent: setsockopt(2) with TCP_NOTSENT_LOWAT. Undefined: as much as it likes. */
+  limitUnsent(socket: number, bytes: number | undefined): void;
 }
 
 /** Linux with node:ffi (in Node from 26 on, without a flag); undefined elsewhere. */
@@ -42,10 +44,11 @@ function load(): NativeFile | undefined {
   const ffi = process.getBuiltinModule('node:ffi');
   if (ffi === undefined) return undefined;
   try {
-    const { sendfile, preadv2, ioctl } = ffi.dlopen(null, {
+    const { sendfile, preadv2, ioctl, setsockopt } = ffi.dlopen(null, {
       sendfile: { return: 'i64', arguments: ['i32', 'i32', 'buffer', 'u64'] },
       preadv2: { return: 'i64', arguments: ['i32', 'buffer', 'i32', 'i64', 'i32'] },
       ioctl: { return: 'i32', arguments: ['i32', 'u64', 'buffer'] },
+      setsockopt: { return: 'i32', arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'] },
     }).functions;
     // One call at a time: these are the calls' arguments in memory.
     const [offset, vector, answer, probe] = [8, 16, 8, 1].map((size) => Buffer.alloc(size)) as [
@@ -73,6 +76,11 @@ function load(): NativeFile | undefined {
         return readResident(file, probe, 1, position + length - 1) === 0 ? length - 1 : length;
       },
       unacknowledged: (socket) => (ioctl(socket, siocOutQ, answer) === 0 ? answer.readInt32LE() : 0),
+      limitUnsent(socket, bytes) {
+        answer.writeUInt32LE(bytes ?? 0xffff_ffff);
+        // A system that does not know it goes on as before.
+        setsockopt(socket, ipProtoTcp, tcpNotSentLowat, answer, 4);
+      },
     };
   } catch {
     // A C library without one of them, or a Node that has been told not to.
@@ -83,5 +91,7 @@ function load(): NativeFile | undefined {
 /** <linux/fs.h>, <linux/sockios.h> */
 const rwfNoWait = 8;
 const siocOutQ = 0x5411n;
+/** <netinet/tcp.h> */
+const [ipProtoTcp, tcpNotSentLowat] = [6, 25];
 /** A probe costs 2 µs. A page missed between two costs one wait for the disk, which also reads ahead. */
 const probeDistance = 256 * 1024;

@@ -49,6 +49,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   let position = range.first;
   /** Of ordinary writes: what a reader takes at once may be larger next time, so that slow ones keep little memory busy. */
   let chunkSize = chunkSizes.get(out.socket) ?? waitingWrite;
+  if (!small && chunkSizes.get(out.socket) === undefined) limitUnsent(waitingWrite);
   /** The next ordinary write only waits for room: more is not read for it. */
   let waiting = position < rawUntil && descriptorOf(out.socket) !== undefined;
   let residentUntil = position;
@@ -96,11 +97,20 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     // A buffer of a write that fails may still be read by the kernel, or by TLS: it is not used again.
     if (!(await out.write(chunk))) return false;
     if (!small) pool.giveBack(buffer);
-    chunkSize = performance.now() - began < promptWrite ? Math.min(chunkSize * 4, largeBuffers.size) : waitingWrite;
+    const next = performance.now() - began < promptWrite ? Math.min(chunkSize * 4, largeBuffers.size) : waitingWrite;
+    if (next !== chunkSize && !small) limitUnsent(next);
+    chunkSize = next;
     chunkSizes.set(out.socket, chunkSize);
     waiting = false;
   }
   return true;
+
+  /** Thousands of readers who take nothing would fill the system's memory for TCP, and then nobody would get anything. */
+  function limitUnsent(chunk: number): void {
+    const socket = descriptorOf(out.socket);
+    if (native !== undefined && socket !== undefined)
+      native.limitUnsent(socket, chunk === largeBuffers.size ? undefined : chunk * 2);
+  }
 
   function rawLength(from: number): number {
     if (native === undefined || Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
