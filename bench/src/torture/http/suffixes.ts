@@ -48,7 +48,7 @@ function hostileTarget(random: SeededRandom, folder: string): string {
     'accounts.key',
     '',
   ]);
-  target += one(['', '', '', '?a=b', '#x', '/', '.', '%20', '::$DATA', ';x', '%00']);
+  target += one(['', '', '', '?a=b', '%23x', '/', '.', '%20', '::$DATA', ';x', '%00']);
   return isPublished(target) ? `${target}x` : target;
 }
 
