@@ -1,5 +1,6 @@
 import { isAdministrator } from '@carmine/security';
 import { settle } from '@carmine/testkit';
+import { concatBytes } from '@carmine/wire';
 import { describe, expect, it } from 'vitest';
 import {
   authTypes,
@@ -148,6 +149,37 @@ it('keeps so many calls waiting, and no more', async () => {
   const results = await outcomes;
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
   expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { hresult: 0x8007_06bb } });
+});
+
+it('ends a connection on which a piece of refused calls goes on without end', async () => {
+  // A client without security: everything that it says is kept, and its call said again and again in one piece.
+  const server = testServer([echo]);
+  const sent: Uint8Array[] = [];
+  const connect = server.connect.bind(server);
+  const recorded = {
+    ...server,
+    connect: (...peer: Parameters<typeof connect>) => {
+      const connection = connect(...peer);
+      const receive = connection.receive.bind(connection);
+      connection.receive = (bytes) => {
+        sent.push(bytes.slice());
+        receive(bytes);
+      };
+      return connection;
+    },
+  };
+  const client = await testClient(recorded as typeof server);
+  await expect(client.call(request(Uint8Array.of(1)))).rejects.toMatchObject({ code: 'auth/access-denied' });
+  const [bind, call] = sent;
+  const connection = connect({ source: '127.0.0.1', localAddress: '127.0.0.1', localPort: 135 });
+  connection.receive(bind!);
+  while (connection.poll() !== undefined);
+  connection.receive(concatBytes(...Array.from({ length: 500 }, () => call!)));
+  const answer = connection.poll();
+  // A fault has 32 octets.
+  expect(answer).toHaveLength(64 * 32);
+  expect(connection.poll()).toBe('close');
+  expect(connection.poll()).toBeUndefined();
 });
 
 it('maps endpoints and tells of interfaces', async () => {

@@ -88,6 +88,9 @@ export class ServerConnection implements RpcServerConnection {
     this.#security = new SecurityContexts(shared.options, peer, limits.securityContexts);
   }
 
+  /** In what came in one piece; who goes on after so many hears nothing of it and costs memory only. */
+  #faults = 0;
+
   get info(): RpcConnectionInfo {
     return { ...this.#peer, id: this.#id, association: this.#association };
   }
@@ -106,6 +109,7 @@ export class ServerConnection implements RpcServerConnection {
 
   receive(bytes: Uint8Array): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#faults = 0;
     try {
       this.#framer.push(bytes, (pdu) => {
         if (this.#state === 'unbound' || this.#state === 'bound') this.#take(pdu);
@@ -422,6 +426,10 @@ export class ServerConnection implements RpcServerConnection {
   }
 
   #fault(callId: number, contextId: number, status: number, executed: boolean): void {
+    if (++this.#faults > mostFaults) {
+      this.#end();
+      return;
+    }
     this.#send(writeFault(callId, contextId, status, executed ? 0 : pduFlags.didNotExecute));
   }
 
@@ -481,3 +489,5 @@ function denied(callId: number): Uint8Array {
 }
 
 const wholePdu = pduFlags.firstFragment | pduFlags.lastFragment;
+
+const mostFaults = 64;

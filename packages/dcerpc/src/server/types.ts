@@ -70,7 +70,7 @@ export const defaultRpcLimits: RpcLimits = {
   presentationContexts: 1024,
   securityContexts: 512,
   concurrentCalls: 32,
-  waitingCalls: 64,
+  waitingCalls: 32,
 };
 
 export interface RpcServerOptions {
