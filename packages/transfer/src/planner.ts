@@ -57,6 +57,8 @@ class PlannerState implements Planner {
   #headRefused = false;
   /** Whether the server serves ranges; undefined until it says or shows it. */
   #ranges: boolean | undefined;
+  /** Something was there at the beginning. */
+  readonly #resumed: boolean;
   #governed = false;
   /** Files begun anew because nothing tied their parts together. */
   #restarts = 0;
@@ -85,6 +87,7 @@ class PlannerState implements Planner {
     this.#pieceBytes = options.pieceBytes ?? 1024 * 1024;
     this.#expectedSha256 = options.expectedSha256;
     this.#computeSha256 = options.computeSha256 ?? false;
+    this.#resumed = options.resumed !== undefined;
     if (options.resumed !== undefined) {
       this.#source = options.resumed.source;
       this.#done = new ExtentSet(options.resumed.done.extents);
@@ -405,6 +408,12 @@ class PlannerState implements Planner {
   #failedBy(stream: Stream, error: CarmineError, now: number): void {
     if (this.#ending !== undefined) {
       this.#drain();
+      return;
+    }
+    // Ranges were only hoped for, and the answer with everything was cut short for them: the file is begun anew, by one alone.
+    if (error.code === 'transfer/no-ranges' && !this.#resumed && this.#ranges === undefined) {
+      this.#ranges = false;
+      this.#restartSameSource();
       return;
     }
     const others = this.#streams.live.length;
