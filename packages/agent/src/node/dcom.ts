@@ -1,27 +1,20 @@
 import { hostname } from 'node:os';
 import {
-  type AccountLookup,
-  type AttemptGate,
   createKerberosAcceptor,
   createNtlmAcceptor,
   createSpnegoAcceptor,
-  type KerberosService,
   kerberosAcceptorMechanism,
   ntlmAcceptorMechanism,
   type RpcSecurityContext,
 } from '@carmine/auth';
 import { systemEnvironment } from '@carmine/auth/node';
-import type { CimDispatcher } from '@carmine/cim';
 import { authTypes } from '@carmine/dcerpc';
 import { createTcpDialer } from '@carmine/dcerpc/node';
-import type { Token } from '@carmine/security';
 import { createSinkConnector } from '@carmine/wmi';
 import { createWmiTcpServer, systemWmiEnvironment } from '@carmine/wmi/node';
 import { formatAddress } from '../address.ts';
-import type { AgentConfiguration } from '../configuration.ts';
-import type { AuthenticationObserver } from './audited-acceptor.ts';
 import { listenFailure } from './listen-failure.ts';
-import type { Log } from './log.ts';
+import type { ListenerOptions } from './management.ts';
 
 /** WMI over DCOM of an agent. */
 export interface DcomListeners {
@@ -31,20 +24,8 @@ export interface DcomListeners {
   close(): Promise<void>;
 }
 
-export interface DcomOptions {
-  readonly configuration: AgentConfiguration['management'];
-  readonly dispatcher: CimDispatcher;
-  readonly accounts: AccountLookup;
-  readonly attempts: AttemptGate;
-  readonly kerberos: KerberosService | undefined;
-  readonly log: Log;
-  readonly onAuthentication: AuthenticationObserver;
-  /** Told of callers who authenticated and may not manage. */
-  readonly onDenied: (token: Token) => void;
-}
-
 /** Opens the object resolver and the object exporter, as configured. */
-export async function openDcom(options: DcomOptions): Promise<DcomListeners> {
+export async function openDcom(options: ListenerOptions): Promise<DcomListeners> {
   const { configuration, log } = options;
   const { resolver, exporter, level, callbacks } = configuration.dcom;
   if (resolver === undefined) return { resolver: null, exporter: null, close: async () => {} };
@@ -84,7 +65,7 @@ export async function openDcom(options: DcomOptions): Promise<DcomListeners> {
 }
 
 /** Negotiate, NTLM and Kerberos, as `[management] auth` has them. Each message is signed, so that no MIC is asked for. */
-function acceptors({ configuration, accounts, attempts, kerberos }: DcomOptions): {
+function acceptors({ configuration, accounts, attempts, kerberos }: ListenerOptions): {
   readonly types: readonly number[];
   readonly accept: (type: number, peer: { readonly source: string }) => RpcSecurityContext | undefined;
 } {

@@ -36,17 +36,21 @@ export interface Management {
   close(): Promise<void>;
 }
 
-export interface ManagementOptions {
+/** What the listeners of either protocol need. */
+export interface ListenerOptions {
   readonly configuration: AgentConfiguration['management'];
   readonly dispatcher: CimDispatcher;
   readonly accounts: AccountLookup;
   readonly attempts: AttemptGate;
   readonly kerberos: KerberosService | undefined;
   readonly log: Log;
-  readonly version: string;
   readonly onAuthentication: AuthenticationObserver;
   /** Told of callers who authenticated and may not manage. */
   readonly onDenied: (token: Token) => void;
+}
+
+export interface ManagementOptions extends ListenerOptions {
+  readonly version: string;
   /** Files of authorities that receivers of events over https are verified with; those of the system when there are none. */
   readonly pushTrust: readonly string[];
   /** Told of subscriptions that ended because their events could not be delivered. */
