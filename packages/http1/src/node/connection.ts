@@ -63,7 +63,8 @@ export class Connection implements ExchangeHost {
   /** Ends the connection as soon as what is being answered is answered. */
   close(): void {
     this.#closing = true;
-    if (this.#exchange === undefined && !this.#lingering) this.socket.destroy();
+    // The last answer may still be on its way out.
+    if (this.#exchange === undefined && !this.#lingering) this.socket.destroySoon();
   }
 
   /** Ends what has taken too long; to be called now and then. */

@@ -3,6 +3,7 @@ import type { RequestHead } from '../request-head.ts';
 import type { RequestReader } from '../request-reader.ts';
 import { type ResponseFields, responseHead } from '../response-head.ts';
 import { httpDate } from './http-date.ts';
+import { writeThisTurn } from './turn-writes.ts';
 
 /** A body, or why there is none: it was longer than allowed, or the peer went away or broke the protocol. */
 export type BodyResult = Uint8Array | 'too-large' | 'aborted';
@@ -273,8 +274,8 @@ export class Exchange {
       return;
     }
     if (octets === undefined) this.#isOver(true);
-    else if (this.#over === undefined) write(socket, octets, undefined);
-    else write(socket, octets, (error) => this.#isOver(error === undefined || error === null));
+    else if (this.#over === undefined) writeThisTurn(socket, octets);
+    else writeThisTurn(socket, octets, (error) => this.#isOver(error === undefined || error === null));
     this.#host.answered(this);
   }
 
@@ -295,11 +296,6 @@ interface Collector {
 
 function joined({ chunks }: Collector): Uint8Array {
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-}
-
-function write(socket: Socket, octets: string | Uint8Array, done: ((error?: Error | null) => void) | undefined): void {
-  if (typeof octets === 'string') socket.write(octets, 'latin1', done);
-  else socket.write(octets, done);
 }
 
 const nothing = new Uint8Array(0);
