@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 export function writeThisTurn(
   socket: Socket,
   octets: string | Uint8Array,
-  done?: ((error?: Error | null) => void) | undefined,
+  done?: (error?: Error | null) => void,
 ): void {
   if (held.length === 0) setImmediate(release);
   held.push(socket);
