@@ -16,6 +16,7 @@ import {
   type XmlEncoding,
 } from '../xml/encoding.ts';
 import { parseXml } from '../xml/parse.ts';
+import { Skeletons } from '../xml/skeletons.ts';
 import { writeElement } from '../xml/write-element.ts';
 import { getClass } from './class-schema.ts';
 import { enumerate, pull, release } from './enumeration.ts';
@@ -68,6 +69,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
   const limits: WsmanLimits = { ...defaultWsmanLimits, ...options.limits };
   const machine = options.machine ?? '';
   const defaultNamespace = options.defaultNamespace ?? bitsNamespace;
+  const skeletons = new Skeletons(limits.xml);
   const store = new EnumerationStore(limits, environment);
   const eventing = new Eventing({ limits, environment, sink: options.push, onUndeliverable: options.onUndeliverable });
   const identified = encodings(writeIdentify(identity, options.securityProfiles ?? defaultProfiles));
@@ -89,7 +91,7 @@ export function createWsmanServer(options: WsmanServerOptions): WsmanServer {
       if (decoded === undefined)
         return mayManage ? withoutBody(400) : failure({ name: 'accessDenied' }, encoding, relatesTo);
       encoding = decoded.encoding;
-      const envelope = readEnvelope(parseXml(decoded.text, limits.xml));
+      const envelope = readEnvelope(mayManage ? skeletons.parse(decoded.text) : parseXml(decoded.text, limits.xml));
       relatesTo = messageIdOf(envelope.headers);
       if (!mayManage) throw faultError('accessDenied');
       checkUnderstood(envelope.headers);

@@ -3,7 +3,7 @@ import { XMLParser } from 'fast-xml-parser';
 import type { XmlElement } from './element.ts';
 import { decodeEntities } from './entities.ts';
 import type { XmlLimits } from './limits.ts';
-import { scanXml } from './scan.ts';
+import { type ScannedXml, scanXml } from './scan.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
 /**
@@ -11,12 +11,18 @@ import { TreeBuilder } from './tree-builder.ts';
  * well-formed or has undeclared prefixes, `wire/limit` for what is too big.
  */
 export function parseXml(text: string, limits: XmlLimits): XmlElement {
-  const { start, attributes } = scanXml(text, limits);
+  return parseDocument(text, limits).root;
+}
+
+/** The same, with what the scan has seen. */
+export function parseDocument(text: string, limits: XmlLimits): ScannedXml & { readonly root: XmlElement } {
+  const scanned = scanXml(text, limits);
+  const { start, attributes } = scanned;
   const outer = builder;
   builder = new TreeBuilder(attributes);
   try {
     parser.parse(start === 0 ? text : text.slice(start));
-    return builder.finish();
+    return { ...scanned, root: builder.finish() };
   } catch (error) {
     if (isCarmineError(error)) throw error;
     throw new CarmineError('wsman/malformed', { context: { reason: 'not accepted by the XML parser' }, cause: error });

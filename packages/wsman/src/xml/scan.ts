@@ -10,6 +10,13 @@ export interface ScannedXml {
    * for an element without.
    */
   readonly attributes: readonly (readonly string[] | undefined)[];
+  /**
+   * Elements with nothing but one run of text between their tags, or with nothing: number of the element in the order of the start
+   * tags, position of the text and of what follows it; three numbers each.
+   */
+  readonly leaves: readonly number[];
+  /** As they count for the limit. */
+  readonly nodes: number;
 }
 
 /**
@@ -24,6 +31,9 @@ export function scanXml(text: string, limits: XmlLimits): ScannedXml {
   let roots = 0;
   const start = skipDeclaration(text);
   const attributes: (readonly string[] | undefined)[] = [];
+  const leaves: number[] = [];
+  /** Behind a start tag, as long as only text came after it; else -1. */
+  let content = -1;
   let at = start;
   const count = (): void => {
     if (++nodes > limits.nodes) throw limit('XML nodes', nodes, limits.nodes);
@@ -43,6 +53,7 @@ export function scanXml(text: string, limits: XmlLimits): ScannedXml {
     const next = text.charCodeAt(at + 1);
     if (next === exclamation) {
       count();
+      content = -1;
       at = skipMarked(text, at, open.length, limits);
     } else if (next === question) {
       throw malformed('processing instructions are not allowed');
@@ -53,6 +64,8 @@ export function scanXml(text: string, limits: XmlLimits): ScannedXml {
       const expected = open.pop();
       if (expected === undefined || expected.length !== end - at - 2 || !text.startsWith(expected, at + 2))
         throw malformed('an end tag without its start tag');
+      if (content !== -1) leaves.push(attributes.length - 1, content, at);
+      content = -1;
       at = close + 1;
     } else {
       count();
@@ -66,15 +79,17 @@ export function scanXml(text: string, limits: XmlLimits): ScannedXml {
       if (text.charCodeAt(at) === slash) {
         if (text.charCodeAt(at + 1) !== greaterThan) throw malformed('a start tag is not closed');
         at += 2;
+        content = -1;
       } else {
         open.push(name);
         at += 1;
+        content = at;
       }
     }
   }
   if (open.length > 0) throw malformed('an element is not closed');
   if (roots === 0) throw malformed('no root element');
-  return { start, attributes };
+  return { start, attributes, leaves, nodes };
 }
 
 /** Puts names and values into `found`; returns the position of the `>` or `/` that ends the start tag. */
