@@ -25,9 +25,9 @@ export function chainLine(
   record: object,
   hash: HashText,
 ): { readonly line: string; readonly head: ChainHead } {
-  const rest = JSON.stringify(record);
-  const line = `{"n":${head.count + 1},"previous":"${head.hash}"${rest === '{}' ? '}' : `,${rest.slice(1)}`}`;
-  return { line, head: { count: head.count + 1, hash: hash(line) } };
+  const n = head.count + 1;
+  const line = JSON.stringify({ n, previous: head.hash, ...record });
+  return { line, head: { count: n, hash: hash(line) } };
 }
 
 /** The head after a line that is there, whatever it holds: a line torn by a crash is a link like any other. */

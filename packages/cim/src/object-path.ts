@@ -78,7 +78,7 @@ function parseKeys(text: string): ReadonlyMap<string, CimValue> {
 }
 
 function formatKey(value: CimValue): string {
-  if (typeof value === 'string') return `"${value.replace(/[\\"]/g, '\\$&')}"`;
+  if (typeof value === 'string') return /[\\"]/.test(value) ? `"${value.replace(/[\\"]/g, '\\$&')}"` : `"${value}"`;
   if (typeof value === 'boolean') return value ? 'TRUE' : 'FALSE';
   if (typeof value === 'number' || typeof value === 'bigint') return formatScalar(value);
   return 'NULL';

@@ -3,8 +3,16 @@ import type { CimClass, CimElement, CimMethod, CimParameter, CimProperty } from 
 
 /** `root/Microsoft/BITS`, `\root\microsoft\bits`, … to `root\microsoft\bits`: how namespaces are compared. */
 export function normaliseNamespace(namespace: string): string {
-  return namespace.trim().replaceAll('/', '\\').replace(/^\\+/, '').replace(/\\+$/, '').toLowerCase();
+  let normal = normalForms.get(namespace);
+  if (normal === undefined) {
+    normal = namespace.trim().replaceAll('/', '\\').replace(/^\\+/, '').replace(/\\+$/, '').toLowerCase();
+    // Callers use a few spellings again and again.
+    if (normalForms.size < 32 && namespace.length < 64) normalForms.set(namespace, normal);
+  }
+  return normal;
 }
+
+const normalForms = new Map<string, string>();
 
 /** Finds by name, case-insensitively, as WMI does. */
 export function findByName<T extends { readonly name: string }>(items: readonly T[], name: string): T | undefined {

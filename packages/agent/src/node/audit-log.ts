@@ -32,7 +32,7 @@ export async function openAuditLog(stateDir: string): Promise<AuditLog> {
   };
   return {
     write(event) {
-      const next = chainLine(head, auditRecord(event, new Date().toISOString()), sha256);
+      const next = chainLine(head, auditRecord(event, isoTime(Date.now())), sha256);
       head = { ...next.head, torn: false };
       if (waiting === '') setImmediate(flush);
       waiting += `${next.line}\n`;
@@ -80,6 +80,14 @@ async function endsWithLineEnd(path: string): Promise<boolean> {
     await file.close();
   }
 }
+
+/** Several records fall into one millisecond when it matters. */
+function isoTime(milliseconds: number): string {
+  if (milliseconds !== written.milliseconds) written = { milliseconds, text: new Date(milliseconds).toISOString() };
+  return written.text;
+}
+
+let written = { milliseconds: Number.NaN, text: '' };
 
 function sha256(text: string): string {
   return hash('sha256', text, 'hex');

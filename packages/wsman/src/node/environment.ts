@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { WsmanEnvironment } from '../server/types.ts';
+import { after } from './brief-timers.ts';
 
 /** The operating system's monotonic clock, timers and random identifiers. */
 export const systemWsmanEnvironment: WsmanEnvironment = {
   now: () => performance.now(),
   date: () => Date.now(),
   uuid: randomUUID,
-  after(delay, callback) {
-    const timer = setTimeout(callback, delay);
-    return () => clearTimeout(timer);
-  },
+  after,
 };

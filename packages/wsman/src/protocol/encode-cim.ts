@@ -10,7 +10,7 @@ import {
 } from '@carmine/cim';
 import { CarmineError } from '@carmine/errors';
 import type { XmlAttributes } from '../xml/writer.ts';
-import { XmlWriter } from '../xml/writer.ts';
+import { FixedAttributes, XmlWriter } from '../xml/writer.ts';
 import { formatDatetime } from './datetime.ts';
 import type { FragmentNode } from './fragment-path.ts';
 import { namespaces } from './names.ts';
@@ -188,5 +188,5 @@ function mismatch(element: CimElement): CarmineError {
 
 const sortedOf = new WeakMap<CimClass, readonly CimProperty[]>();
 const nilFragment: XmlAttributes = { 'xmlns:xsi': namespaces.xsi, 'xsi:nil': 'true' };
-const plainNull: XmlAttributes = { 'xsi:nil': 'true' };
-const preciseNull: XmlAttributes = { 'xsi:nil': 'true', 'xmlns:m': namespaces.p, 'm:IsNullArray': 'true' };
+const plainNull = new FixedAttributes({ 'xsi:nil': 'true' });
+const preciseNull = new FixedAttributes({ 'xsi:nil': 'true', 'xmlns:m': namespaces.p, 'm:IsNullArray': 'true' });

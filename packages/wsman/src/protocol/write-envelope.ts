@@ -1,4 +1,4 @@
-import { XmlWriter } from '../xml/writer.ts';
+import { FixedAttributes, XmlWriter } from '../xml/writer.ts';
 import { type Fault, type FaultDefinition, faultDefinition } from './faults.ts';
 import { anonymousAddress, faultActions, faultDetailBase, namespaces } from './names.ts';
 
@@ -84,7 +84,7 @@ function faultBody(fault: Fault, row: FaultDefinition, machine: string): string 
 
 const language = 'en-US';
 
-const responseNamespaces = {
+const responseNamespaces = new FixedAttributes({
   'xml:lang': language,
   'xmlns:s': namespaces.s,
   'xmlns:a': namespaces.a,
@@ -93,4 +93,4 @@ const responseNamespaces = {
   'xmlns:n': namespaces.n,
   'xmlns:w': namespaces.w,
   'xmlns:p': namespaces.p,
-};
+});

@@ -8,7 +8,7 @@ export type XmlAttributes = Readonly<Record<string, string | undefined>>;
 export class XmlWriter {
   #out = '';
 
-  start(name: string, attributes?: XmlAttributes): this {
+  start(name: string, attributes?: XmlAttributes | FixedAttributes): this {
     this.#out += attributes === undefined ? `<${name}>` : `<${name}${formatAttributes(attributes)}>`;
     return this;
   }
@@ -18,12 +18,12 @@ export class XmlWriter {
     return this;
   }
 
-  empty(name: string, attributes?: XmlAttributes): this {
+  empty(name: string, attributes?: XmlAttributes | FixedAttributes): this {
     this.#out += attributes === undefined ? `<${name}/>` : `<${name}${formatAttributes(attributes)}/>`;
     return this;
   }
 
-  element(name: string, text: string, attributes?: XmlAttributes): this {
+  element(name: string, text: string, attributes?: XmlAttributes | FixedAttributes): this {
     if (text === '') return this.empty(name, attributes);
     return this.start(name, attributes).text(text).end(name);
   }
@@ -44,7 +44,17 @@ export class XmlWriter {
   }
 }
 
-function formatAttributes(attributes: XmlAttributes): string {
+/** Attributes that are written again and again. */
+export class FixedAttributes {
+  readonly written: string;
+
+  constructor(attributes: XmlAttributes) {
+    this.written = formatAttributes(attributes);
+  }
+}
+
+function formatAttributes(attributes: XmlAttributes | FixedAttributes): string {
+  if (attributes instanceof FixedAttributes) return attributes.written;
   let out = '';
   for (const name in attributes) {
     const value = attributes[name];
@@ -54,11 +64,12 @@ function formatAttributes(attributes: XmlAttributes): string {
 }
 
 function escapeText(text: string): string {
-  return special.test(text) ? text.replace(everySpecial, replacement) : text;
+  return ordinary.test(text) || !special.test(text) ? text : text.replace(everySpecial, replacement);
 }
 
 function escapeAttribute(text: string): string {
-  return special.test(text) ? text.replace(everySpecial, replacement).replace(/[\t\n]/g, reference) : text;
+  if (ordinary.test(text) || !special.test(text)) return text;
+  return text.replace(everySpecial, replacement).replace(/[\t\n]/g, reference);
 }
 
 /** "Windows replaces them by ?": [MS-WSMV] 3.1.4.1.25, for every character that XML cannot carry. */
@@ -77,6 +88,8 @@ const escapes: Readonly<Record<string, string>> = {
   '"': '&quot;',
   '\r': '&#13;',
 };
+/** Nearly everything is; this is found out faster than that there is nothing special. */
+const ordinary = /^[ !#-%'-;=?-~]*$/;
 /** With the u flag a surrogate matches only when it stands alone; Cc less tab, line ends and C1 is what XML forbids. */
 const special = /[&<>"\t\n\r\ufffe\uffff\ud800-\udfff]|[^\P{Cc}\x7f-\x9f]/u;
 const everySpecial = /[&<>"\r\ufffe\uffff\ud800-\udfff]|[^\P{Cc}\t\n\r\x7f-\x9f]/gu;
