@@ -25,9 +25,17 @@ export function decodeText(bytes: Uint8Array, charset: string | undefined): Deco
 /** UTF-16 gets a byte order mark, UTF-8 must not have one (R13.1-7). */
 export function encodeText(text: string, encoding: XmlEncoding): Uint8Array {
   if (encoding === 'utf-8') {
-    // No unit of UTF-16 takes more than three octets. Into memory that is there is many times faster.
-    if (text.length * 3 > scratch.length) return encoder.encode(text);
-    return scratch.slice(0, encoder.encodeInto(text, scratch).written);
+    // No unit of UTF-16 takes more than three octets.
+    const most = text.length * 3;
+    if (most > slabOctets / 2) return encoder.encode(text);
+    // Memory of its own for each text costs many times what the encoding does: a large piece is cut up, and left to its slices.
+    if (slab.length - used < most) {
+      slab = new Uint8Array(slabOctets);
+      used = 0;
+    }
+    const { written } = encoder.encodeInto(text, slab.subarray(used));
+    used += written;
+    return slab.subarray(used - written, used);
   }
   const bytes = new Uint8Array(2 + 2 * text.length);
   const view = new DataView(bytes.buffer);
@@ -93,7 +101,9 @@ function contradiction(): CarmineError {
 }
 
 const encoder = new TextEncoder();
-const scratch = new Uint8Array(32_768);
+const slabOctets = 65_536;
+let slab = new Uint8Array(slabOctets);
+let used = 0;
 /** They swallow the byte order mark. */
 const decoders = {
   'utf-8': new TextDecoder('utf-8', { fatal: true }),

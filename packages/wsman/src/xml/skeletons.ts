@@ -90,11 +90,11 @@ function textsOf({ markup }: Skeleton, text: string, textLength: number): string
     const before = markup[index]!;
     if (!text.startsWith(before, at)) return undefined;
     at += before.length;
-    const end = text.indexOf('<', at);
-    if (end === -1 || end - at > textLength) return undefined;
-    const value = text.slice(at, end);
-    if (!plain.test(value)) return undefined;
-    texts.push(value);
+    plainRun.lastIndex = at;
+    plainRun.test(text);
+    const end = plainRun.lastIndex;
+    if (text.charCodeAt(end) !== lessThan || end - at > textLength) return undefined;
+    texts.push(text.slice(at, end));
     at = end;
   }
   const rest = markup[last]!;
@@ -110,6 +110,8 @@ function filled({ element, text, children }: Bone, texts: readonly string[]): Xm
 
 /** Printable ASCII that means itself: no markup, no references, no line ends. */
 const plain = /^[ -%'-;=?-~]*$/;
+const plainRun = /[ -%'-;=?-~]*/y;
+const lessThan = 0x3c;
 /** Characters. */
 const longest = 8_192;
 const mostKnown = 16;
