@@ -1,7 +1,7 @@
 /** The fields of a head, in their order, names in lower case. */
 export class Fields {
-  readonly #names: string[] = [];
-  readonly #values: string[] = [];
+  #names: string[] = [];
+  #values: string[] = [];
 
   /** `name`: in lower case. */
   add(name: string, value: string): void {
@@ -22,6 +22,16 @@ export class Fields {
     for (let at = names.indexOf(name, first + 1); at >= 0; at = names.indexOf(name, at + 1))
       value += `, ${this.#values[at]}`;
     return value;
+  }
+
+  /** The same fields, with another value in the first one of that name. */
+  with(name: string, value: string): Fields {
+    const fields = new Fields();
+    fields.#names = this.#names.slice();
+    fields.#values = this.#values.slice();
+    const at = fields.#names.indexOf(name);
+    if (at >= 0) fields.#values[at] = value;
+    return fields;
   }
 
   /** How many fields of that name there are. */

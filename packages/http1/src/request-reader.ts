@@ -1,6 +1,7 @@
 import { ChunkedReader } from './chunked.ts';
+import { HeadMemory } from './head-memory.ts';
 import type { HeadLimits } from './limits.ts';
-import { parseRequestHead, type RequestFault, type RequestHead } from './request-head.ts';
+import type { RequestFault, RequestHead } from './request-head.ts';
 
 /** What the next octets are. After `fault` the connection has no more requests. */
 export type RequestEvent =
@@ -10,13 +11,17 @@ export type RequestEvent =
   | { readonly kind: 'end' }
   | { readonly kind: 'fault'; readonly status: RequestFault };
 
+/** One character for each octet from `from` to `to`. */
+export type Latin1 = (bytes: Uint8Array, from: number, to: number) => string;
+
 /**
  * Cuts what comes in on one connection into requests: a head, the pieces of its body, `end`; then the next head. Pieces are
  * views of what was received. It keeps what it has not been asked for: who stops asking must stop receiving.
  */
 export class RequestReader {
   readonly #limits: HeadLimits;
-  readonly #latin1: (bytes: Uint8Array) => string;
+  readonly #latin1: Latin1;
+  readonly #heads = new HeadMemory();
   #bytes: Uint8Array = none;
   #at = 0;
   /** Of the present head, octets that are known not to hold its end. */
@@ -27,8 +32,7 @@ export class RequestReader {
   #left = 0;
   #chunked: ChunkedReader | undefined;
 
-  /** @param latin1 gives one character for each octet. */
-  constructor(limits: HeadLimits, latin1: (bytes: Uint8Array) => string) {
+  constructor(limits: HeadLimits, latin1: Latin1) {
     this.#limits = limits;
     this.#latin1 = latin1;
   }
@@ -88,7 +92,7 @@ export class RequestReader {
     }
     this.#seen = 0;
     this.#skipped = false;
-    const head = parseRequestHead(this.#latin1(this.#bytes.subarray(this.#at, this.#at + length)), this.#limits);
+    const head = this.#heads.parse(this.#latin1(this.#bytes, this.#at, this.#at + length), this.#limits);
     if (typeof head === 'number') return this.#fault(head);
     this.#at += length;
     this.#body = head.body.kind;
@@ -100,11 +104,14 @@ export class RequestReader {
   /** Up to and with the empty line. */
   #headLength(): number | undefined {
     const bytes = this.#bytes;
-    let at = bytes.indexOf(cr, this.#at + Math.max(0, this.#seen - 3));
-    while (at >= 0) {
-      if (at + 3 >= bytes.length) return undefined;
-      if (bytes[at + 1] === lf && bytes[at + 2] === cr && bytes[at + 3] === lf) return at + 4 - this.#at;
-      at = bytes.indexOf(cr, at + 1);
+    // Where the last octet of the empty line may be; what it is tells how far on the next such place is.
+    let at = this.#at + Math.max(0, this.#seen - 3) + 3;
+    while (at < bytes.length) {
+      const octet = bytes[at];
+      if (octet === cr) at++;
+      else if (octet !== lf) at += 4;
+      else if (bytes[at - 1] === cr && bytes[at - 2] === lf && bytes[at - 3] === cr) return at + 1 - this.#at;
+      else at += 2;
     }
     return undefined;
   }

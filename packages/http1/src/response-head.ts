@@ -1,20 +1,41 @@
 /** Fields of an answer, in their order. */
 export type ResponseFields = readonly (readonly [name: string, value: string])[];
 
+/** Fields that many answers have in common, looked at and written once. */
+export interface PreparedFields {
+  /** Whole lines. */
+  readonly lines: string;
+}
+
+/** @throws RangeError when a value would end its line: such text never comes from a peer unchecked. */
+export function prepareFields(fields: ResponseFields): PreparedFields {
+  let lines = '';
+  for (const [name, value] of fields) {
+    if (breaksLine.test(value)) throw new RangeError(`a line end in the field ${name}`);
+    lines += `${name}: ${value}\r\n`;
+  }
+  return { lines };
+}
+
 /**
  * The head of an answer, one character for each octet, with `Date` and the empty line.
  *
  * @param date as `IMF-fixdate` (RFC 9110 section 5.6.7).
- * @throws RangeError when a value would end its line: such text never comes from a peer unchecked.
+ * @param before, after of `fields`.
+ * @throws RangeError as `prepareFields` does.
  */
-export function responseHead(status: number, fields: ResponseFields, date: string): string {
-  let head = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n`;
-  for (const [name, value] of fields) {
-    if (breaksLine.test(value)) throw new RangeError(`a line end in the field ${name}`);
-    head += `${name}: ${value}\r\n`;
-  }
-  return `${head}Date: ${date}\r\n\r\n`;
+export function responseHead(
+  status: number,
+  fields: ResponseFields,
+  date: string,
+  before: PreparedFields = none,
+  after: PreparedFields = none,
+): string {
+  const { lines } = prepareFields(fields);
+  return `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${before.lines}${lines}${after.lines}Date: ${date}\r\n\r\n`;
 }
+
+const none: PreparedFields = { lines: '' };
 
 /** RFC 9110 section 15; the class' own text for others. */
 export function reasonOf(status: number): string {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { defaultHeadLimits, type RequestEvent, RequestReader } from '../src/index.ts';
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
-const latin1 = (piece: Uint8Array) => String.fromCharCode(...piece);
+const latin1 = (piece: Uint8Array, from = 0, to = piece.length) => String.fromCharCode(...piece.subarray(from, to));
 
 /** What a reader makes of a stream that comes in these pieces; a body's pieces joined. */
 function read(pieces: readonly Uint8Array[]): string[] {

@@ -164,6 +164,13 @@ describe('a server', () => {
     expect(results).toEqual(['aborted']);
   });
 
+  it('gives an answer also where the rest of its request breaks the rules', async () => {
+    const { port } = await start(hello);
+    const { socket, closed } = talk(port);
+    socket.write(`POST /r HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n${get}`);
+    expect(await closed).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nhello$/);
+  });
+
   it('streams, tells when it is over, and cuts', async () => {
     const over: boolean[] = [];
     const { port } = await start((exchange) => {
@@ -184,19 +191,53 @@ describe('a server', () => {
     expect(over).toEqual([true, false]);
   });
 
-  it('fills an answer in its place, or answers otherwise', async () => {
+  it('gives an answer that is whole already, out of memory that is used again', async () => {
+    const memory = Buffer.alloc(3_000_000);
     const { port } = await start((exchange) => {
-      const fill = (target: Buffer) => {
-        target.fill('z');
-        return exchange.head.target === '/a';
-      };
-      if (!exchange.respondFilled(200, [['Content-Length', '3']], 3, fill)) hello(exchange);
+      const body = exchange.head.target === '/a' ? 'zzz' : 'y'.repeat(2_000_000);
+      const length = memory.write(
+        exchange.headText(200, [['Content-Length', String(body.length)]]) + body,
+        10,
+        'latin1',
+      );
+      exchange.respondWhole(200, memory, 10, 10 + length);
+      memory.fill('x');
     });
-    const { socket, count } = talk(port);
+    const { socket, count, until } = talk(port);
     socket.write(get);
-    await count('zzz', 1);
+    expect(await count('zzz', 1)).toMatch(/^HTTP\/1\.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n/);
     socket.write(get.replace('/a', '/b'));
-    expect(await count('hello', 1)).not.toMatch(/zzz[\s\S]*zzz/);
+    socket.write(get);
+    expect(await until((text) => text.slice(-10).endsWith('zzz') && text.length > 2_000_000)).toMatch(
+      /\n\r\ny{2000000}HTTP/,
+    );
+  });
+
+  it('writes what there is room for, head and all, and the rest when there is', async () => {
+    const content = Buffer.alloc(12_000_000, 'abcdefgh');
+    const taken: number[] = [];
+    const { port } = await start((exchange) => {
+      exchange.begin(200, [['Content-Length', String(content.length)]]);
+      void (async () => {
+        for (let at = 0; at < content.length; ) {
+          const some = exchange.writeSome(Buffer.from(content.subarray(at)), content.length - at);
+          taken.push(some);
+          at += some;
+          const next = content.subarray(at, at + 100_000);
+          if (next.length > 0 && !(await exchange.write(next))) return;
+          at += next.length;
+        }
+        exchange.end();
+      })();
+    });
+    const { socket, until } = talk(port);
+    socket.write(get);
+    const text = await until((all) => all.length > content.length);
+    const end = text.indexOf('\r\n\r\n') + 4;
+    await until((all) => all.length >= end + content.length);
+    expect((await until(() => true)).slice(end) === content.toString('latin1')).toBe(true);
+    const direct = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
+    expect(taken.some((some) => some > 0)).toBe(direct);
   });
 
   it('aborts the signal of an answer whose peer went away', async () => {

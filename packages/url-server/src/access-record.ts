@@ -1,13 +1,13 @@
 /** One answer, for the access log. */
 export interface AccessRecord {
-  /** When the request came, as ISO 8601 writes it. */
-  readonly time: string;
+  /** When the request came, milliseconds since 1970. */
+  readonly time: number;
   readonly source: string;
   /** Name of the account; empty when nobody was authenticated. */
   readonly identity: string;
   readonly method: string;
-  /** As it was asked for, without a query. */
-  readonly path: string;
+  /** As it was asked for. */
+  readonly target: string;
   /** As it was asked for. */
   readonly range: string | undefined;
   /** 0: the connection ended before there was an answer. */
@@ -19,14 +19,21 @@ export interface AccessRecord {
   readonly whole: boolean;
 }
 
-/** The record as a line of JSON. What the client chose is cut to 2,048 characters; JSON escapes what would break the line. */
-export function accessLine(record: AccessRecord): string {
-  const { path, range, milliseconds, ...rest } = record;
+/** The record as a line of JSON, without the target's query. What the client chose is cut to 2,048 characters; JSON escapes what would break the line. `time`: the
+ * record's, as ISO 8601 writes it. */
+export function accessLine(record: AccessRecord, time: string): string {
+  const { source, identity, method, target, range, status, bytes, milliseconds, whole } = record;
   const fields = {
-    ...rest,
-    path: path.slice(0, longest),
+    time,
+    source,
+    identity,
+    method,
+    path: target.replace(/[?#].*$/s, '').slice(0, longest),
     range: range?.slice(0, longest) ?? null,
+    status,
+    bytes,
     milliseconds: Math.round(milliseconds * 10) / 10,
+    whole,
   };
   return `${JSON.stringify(fields)}\n`;
 }

@@ -11,7 +11,7 @@ export class GroupMetrics {
       counts = { bytes: 0, requests: new Map() };
       this.#counts.set(group, counts);
     }
-    const outcome = whole ? `${Math.floor(status / 100)}xx` : 'cut';
+    const outcome = whole ? (classes[Math.floor(status / 100)] ?? 'other') : 'cut';
     counts.bytes += bytes;
     counts.requests.set(outcome, (counts.requests.get(outcome) ?? 0) + 1);
   }
@@ -30,3 +30,5 @@ export class GroupMetrics {
     return metrics;
   }
 }
+
+const classes = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];

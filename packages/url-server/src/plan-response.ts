@@ -63,6 +63,23 @@ export function planResponse(request: FileRequest, file: FileFacts, boundary: ()
 }
 
 /**
+ * The range of a request that is answered with 206, one range, and without anything else to be thought of: most of those for a
+ * file that is fetched in pieces. Undefined for all others, which are planned.
+ */
+export function plainRange(request: FileRequest, size: number, validators: Validators): ByteRange | undefined {
+  if (request.method !== 'GET' || !rangeAllowed(request.ifRange, validators)) return undefined;
+  if (evaluatePreconditions(request, validators) !== 'proceed') return undefined;
+  const range = parseRange(request.range, size);
+  return range.kind === 'part' ? range.range : undefined;
+}
+
+/** The fields that all answers with one range of a file have; without Content-Length and Content-Range. */
+export function rangeFields(file: FileFacts): readonly (readonly [name: string, value: string])[] {
+  const { headers } = planResponse({ method: 'GET', range: 'bytes=0-0' }, file, () => '');
+  return Object.entries(headers).filter(([name]) => name !== 'Content-Length' && name !== 'Content-Range');
+}
+
+/**
  * RFC 9110 section 14.6. BITS (HTTP Requirements for BITS Downloads) wants the parts as asked for, neither merged nor in
  * another order, at most two line ends before the first boundary, and next to nothing in a part's head but these two fields.
  */

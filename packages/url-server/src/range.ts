@@ -24,6 +24,8 @@ export type RangeOutcome =
  * "ask one by one", where a 416 would end the job.
  */
 export function parseRange(header: string | undefined, length: number): RangeOutcome {
+  const one = header === undefined ? null : plain.exec(header);
+  if (one !== null) return inOrder(Number(one[1]), Number(one[2]), length);
   const [, set] = /^bytes\s*=(.*)$/i.exec(header?.trim() ?? '') ?? [];
   if (set === undefined) return { kind: 'whole' };
   const ranges: ByteRange[] = [];
@@ -45,6 +47,13 @@ export function parseRange(header: string | undefined, length: number): RangeOut
   return ranges.length === 1 ? { kind: 'part', range: first } : { kind: 'parts', ranges };
 }
 
+/** What nearly everybody asks for. */
+function inOrder(first: number, last: number, length: number): RangeOutcome {
+  if (last < first) return { kind: 'whole' };
+  if (first >= length) return { kind: 'unsatisfiable' };
+  return { kind: 'part', range: { first, last: Math.min(last, length - 1) } };
+}
+
 function parseElement(text: string, length: number): ByteRange | 'malformed' | 'unsatisfiable' {
   const match = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/.exec(text);
   if (match === null) return 'malformed';
@@ -59,4 +68,5 @@ function parseElement(text: string, length: number): ByteRange | 'malformed' | '
   return first >= length ? 'unsatisfiable' : { first, last };
 }
 
+const plain = /^bytes=(\d{1,16})-(\d{1,16})$/;
 const maximumRanges = 200;

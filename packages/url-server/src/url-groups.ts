@@ -35,6 +35,8 @@ export interface UrlGroupsOptions {
 export interface UrlGroups extends UrlGroupProvider, UrlGroupExtensions {
   /** Every group, for routing. */
   readonly groups: ReadonlyMap<string, UrlGroup>;
+  /** Calls after every change, until the returned function is called. */
+  watch(changed: () => void): () => void;
   /** Loads what is kept and serves it; a port that cannot be served leaves its groups offline with a warning. */
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -17,6 +17,7 @@ import {
   suffixKey,
   validatorsOf,
 } from '../src/index.ts';
+import { plainRange, rangeFields } from '../src/plan-response.ts';
 
 describe('Range', () => {
   it.each([
@@ -181,6 +182,30 @@ describe('answers', () => {
       'Content-Range': 'bytes 10-19/100',
       'Last-Modified': modified,
     });
+  });
+
+  it('are the same where one range is answered without a plan', () => {
+    const value = (texts: readonly (string | undefined)[]) => fc.constantFrom(...texts, undefined, undefined);
+    const request = fc.record({
+      method: fc.constantFrom('GET', 'GET', 'HEAD'),
+      range: value(['bytes=0-0', 'bytes=10-', 'bytes=90-500', 'bytes=-5', 'bytes=100-', 'bytes=0-1,3-4', 'x']),
+      ifMatch: value([validators.etag, '"x"']),
+      ifNoneMatch: value([validators.etag, '"x"']),
+      ifModifiedSince: value([modified, before]),
+      ifUnmodifiedSince: value([modified, before]),
+      ifRange: value([validators.etag, '"x"', modified]),
+    }) as fc.Arbitrary<FileRequest>;
+    fc.assert(
+      fc.property(request, (each) => {
+        const { status, headers, body } = answer(each, file);
+        const plain = plainRange(each, file.size, validators);
+        expect(plain).toEqual(status === 206 && body?.length === 1 ? body[0] : undefined);
+        if (plain === undefined) return;
+        const { 'Content-Length': length, 'Content-Range': range, ...others } = headers;
+        expect([length, range]).toEqual([`${plain.last - plain.first + 1}`, `bytes ${plain.first}-${plain.last}/100`]);
+        expect(Object.fromEntries(rangeFields(file))).toEqual(others);
+      }),
+    );
   });
 
   it('ignores Range on HEAD and when If-Range does not match', () => {

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type { RequestHead } from '../request-head.ts';
 import { RequestReader } from '../request-reader.ts';
-import { responseHead } from '../response-head.ts';
+import { type PreparedFields, prepareFields, responseHead } from '../response-head.ts';
 import { Exchange, type ExchangeHost } from './exchange.ts';
 import { httpDate } from './http-date.ts';
 import type { Http1Limits } from './limits.ts';
+import { Outgoing } from './outgoing.ts';
 
 export interface ConnectionOptions {
   readonly limits: Http1Limits;
@@ -19,7 +20,9 @@ export interface ConnectionOptions {
  */
 export class Connection implements ExchangeHost {
   readonly socket: Socket;
+  readonly outgoing: Outgoing;
   readonly reader: RequestReader;
+  readonly keepAlive: PreparedFields;
   readonly #o: ConnectionOptions;
   #exchange: Exchange | undefined;
   #pumping = false;
@@ -35,6 +38,8 @@ export class Connection implements ExchangeHost {
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
+    this.outgoing = new Outgoing(socket);
+    this.keepAlive = goesOn(options.limits);
     this.#o = options;
     this.reader = new RequestReader(options.limits.head, latin1);
     // Who connects and says nothing has as long as for a head.
@@ -56,15 +61,11 @@ export class Connection implements ExchangeHost {
     return this.#closing;
   }
 
-  get keepAlive(): string {
-    return `timeout=${Math.floor(this.#o.limits.keepAliveTimeout / 1000)}`;
-  }
-
   /** Ends the connection as soon as what is being answered is answered. */
   close(): void {
     this.#closing = true;
     // The last answer may still be on its way out.
-    if (this.#exchange === undefined && !this.#lingering) this.socket.destroySoon();
+    if (this.#exchange === undefined && !this.#lingering) this.outgoing.close();
   }
 
   /** Ends what has taken too long; to be called now and then. */
@@ -90,14 +91,17 @@ export class Connection implements ExchangeHost {
   fault(status: number): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    if (exchange?.begun === true) {
+    if (exchange?.ended === true) {
+      // The rest of a request that is answered: the answer is good.
+      this.#linger();
+    } else if (exchange?.begun === true) {
       this.socket.destroy();
     } else if (!this.#lingering) {
       const fields = [
         ['Content-Length', '0'],
         ['Connection', 'close'],
       ] as const;
-      this.socket.write(responseHead(status, fields, httpDate()), 'latin1');
+      this.outgoing.writeText(responseHead(status, fields, httpDate()));
       this.#linger();
     }
     exchange?.closed();
@@ -136,7 +140,7 @@ export class Connection implements ExchangeHost {
       return;
     }
     // Answers that nobody takes do not pile up.
-    if (this.socket.writableNeedDrain) {
+    if (this.outgoing.stuck) {
       this.socket.once('drain', () => this.#next());
       return;
     }
@@ -158,7 +162,7 @@ export class Connection implements ExchangeHost {
       else if (event.kind === 'more') break;
     }
     this.#pumping = false;
-    if (this.#peerEnded && this.#exchange === undefined && !this.#lingering) this.socket.end();
+    if (this.#peerEnded && this.#exchange === undefined && !this.#lingering) this.outgoing.end();
   }
 
   #hand(head: RequestHead): void {
@@ -180,7 +184,7 @@ export class Connection implements ExchangeHost {
     this.#exchange = undefined;
     this.#lingering = true;
     this.#deadline = performance.now() + lingerTime;
-    this.socket.end();
+    this.outgoing.end();
     this.socket.resume();
   }
 
@@ -188,7 +192,7 @@ export class Connection implements ExchangeHost {
   #ended(): void {
     this.#peerEnded = true;
     if (this.#lingering) this.socket.destroy();
-    else if (this.#exchange === undefined) this.socket.end();
+    else if (this.#exchange === undefined) this.outgoing.end();
     else if (!this.#exchange.bodyRead) this.socket.destroy();
   }
 
@@ -200,9 +204,25 @@ export class Connection implements ExchangeHost {
   }
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+function latin1(bytes: Uint8Array, from: number, to: number): string {
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return buffer.toString('latin1', from, to);
 }
 
+/** The same for all connections of a server. */
+function goesOn(limits: Http1Limits): PreparedFields {
+  let fields = keepAlives.get(limits);
+  if (fields === undefined) {
+    const timeout = `timeout=${Math.floor(limits.keepAliveTimeout / 1000)}`;
+    fields = prepareFields([
+      ['Connection', 'keep-alive'],
+      ['Keep-Alive', timeout],
+    ]);
+    keepAlives.set(limits, fields);
+  }
+  return fields;
+}
+
+const keepAlives = new WeakMap<Http1Limits, PreparedFields>();
 const lingerTime = 2_000;
 const maximumLingered = 1024 * 1024;

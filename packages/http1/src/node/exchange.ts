@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { RequestHead } from '../request-head.ts';
 import type { RequestReader } from '../request-reader.ts';
-import { type ResponseFields, responseHead } from '../response-head.ts';
+import { type PreparedFields, prepareFields, type ResponseFields, responseHead } from '../response-head.ts';
 import { httpDate } from './http-date.ts';
-import { writeThisTurn } from './turn-writes.ts';
+import type { Outgoing } from './outgoing.ts';
 
 /** A body, or why there is none: it was longer than allowed, or the peer went away or broke the protocol. */
 export type BodyResult = Uint8Array | 'too-large' | 'aborted';
@@ -11,11 +11,12 @@ export type BodyResult = Uint8Array | 'too-large' | 'aborted';
 /** What an exchange needs of its connection. */
 export interface ExchangeHost {
   readonly socket: Socket;
+  readonly outgoing: Outgoing;
   readonly reader: RequestReader;
   /** No request will follow this one. */
   readonly closing: boolean;
-  /** Value of the field Keep-Alive. */
-  readonly keepAlive: string;
+  /** Fields of an answer after which the connection goes on. */
+  readonly keepAlive: PreparedFields;
   /** The body is over, or nobody wants it any more: what came of it may be read. */
   resume(): void;
   /** The answer is complete, handed to the socket. */
@@ -98,7 +99,8 @@ export class Exchange {
       }
       this.#collect = { limit, keep, chunks: [], length: 0, resolve };
       this.#pull();
-      if (this.#collect !== undefined && this.head.expectsContinue) this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      if (this.#collect !== undefined && this.head.expectsContinue)
+        this.#host.outgoing.writeText('HTTP/1.1 100 Continue\r\n\r\n');
     });
   }
 
@@ -121,18 +123,23 @@ export class Exchange {
     this.#finish(whole);
   }
 
-  /**
-   * Answers with a body of `length` octets that `fill` puts into place, in one write with the head; nothing is copied.
-   * When it returns false, nothing is answered and the exchange is as before.
-   */
-  respondFilled(status: number, fields: ResponseFields, length: number, fill: (target: Buffer) => boolean): boolean {
-    const head = this.#headText(status, fields, undefined);
-    const whole = Buffer.allocUnsafe(head.length + length);
-    if (!fill(whole.subarray(head.length))) return false;
-    this.#start(status, fields, undefined);
-    whole.write(head, 0, 'latin1');
-    this.#finish(whole);
-    return true;
+  /** The head that an answer would have now, for who has to know how long it is. `prepared` come before `fields`. */
+  headText(status: number, fields: ResponseFields, prepared?: PreparedFields): string {
+    return this.#headText(status, fields, undefined, prepared);
+  }
+
+  /** Answers with octets that hold the whole answer, `headText` and body. When it returns, they may be changed. */
+  respondWhole(status: number, octets: Uint8Array, from: number, to: number): void {
+    if (this.#state !== 'open') throw new Error('an answer has been begun already');
+    this.#state = 'ended';
+    this.#status = status;
+    const { socket, outgoing } = this.#host;
+    if (socket.destroyed || socket.writableEnded) {
+      this.#isOver(false);
+      return;
+    }
+    outgoing.writeCopied(octets, from, to, this.#over && ((error) => this.#isOver(!error)));
+    this.#host.answered(this);
   }
 
   /** Begins an answer; `fields` say how its body is delimited. The head leaves with the first `write`, or with `end`. */
@@ -142,21 +149,30 @@ export class Exchange {
 
   /** Resolves when the octets are with the operating system; false when the connection is gone. Nothing may change them until then. */
   write(chunk: Uint8Array): Promise<boolean> {
-    const { socket } = this.#host;
+    const { socket, outgoing } = this.#host;
     if (socket.destroyed || socket.writableEnded) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const done = (error?: Error | null) => resolve(error === undefined || error === null);
+      const done = (error?: Error | null) => resolve(!error);
       const head = this.#waiting;
-      if (head === undefined) {
-        socket.write(chunk, done);
-      } else {
-        this.#waiting = undefined;
-        socket.cork();
-        socket.write(head, 'latin1');
-        socket.write(chunk, done);
-        socket.uncork();
-      }
+      this.#waiting = undefined;
+      if (head === undefined) outgoing.write(chunk, done);
+      else outgoing.writeBoth(head, chunk, done);
     });
+  }
+
+  /**
+   * Writes at once as many of the first `length` octets as there is room for, and returns how many; they may be changed then.
+   * 0 where nothing can be written in this way, now or at all: `write` then does it, and waits.
+   */
+  writeSome(octets: Uint8Array, length: number): number {
+    const { socket, outgoing } = this.#host;
+    if (socket.destroyed || socket.writableEnded) return 0;
+    const sent = outgoing.writeSome(this.#waiting, octets, 0, length);
+    if (sent === undefined) return 0;
+    this.#waiting = undefined;
+    // What moves is not idle.
+    socket.setTimeout(socket.timeout ?? 0);
+    return sent;
   }
 
   /** Ends the answer, with its last octets if there are any. */
@@ -256,17 +272,15 @@ export class Exchange {
     return this.#headText(status, fields, length);
   }
 
-  #headText(status: number, fields: ResponseFields, length: number | undefined): string {
-    const all: (readonly [string, string])[] = length === undefined ? [] : [['Content-Length', String(length)]];
-    all.push(...fields);
-    if (!this.head.keepAlive || this.#host.closing || this.#last) all.push(['Connection', 'close']);
-    else all.push(['Connection', 'keep-alive'], ['Keep-Alive', this.#host.keepAlive]);
-    return responseHead(status, all, httpDate());
+  #headText(status: number, fields: ResponseFields, length: number | undefined, prepared?: PreparedFields): string {
+    const all: ResponseFields = length === undefined ? fields : [['Content-Length', String(length)], ...fields];
+    const goesOn = this.head.keepAlive && !this.#host.closing && !this.#last;
+    return responseHead(status, all, httpDate(), prepared, goesOn ? this.#host.keepAlive : closes);
   }
 
   #finish(octets: string | Uint8Array | undefined): void {
     if (this.#state !== 'begun') throw new Error('there is no answer to end');
-    const { socket } = this.#host;
+    const { socket, outgoing } = this.#host;
     this.#state = 'ended';
     // The connection may have ended meanwhile, or the rest of the request was faulty and is answered.
     if (socket.destroyed || socket.writableEnded) {
@@ -274,8 +288,7 @@ export class Exchange {
       return;
     }
     if (octets === undefined) this.#isOver(true);
-    else if (this.#over === undefined) writeThisTurn(socket, octets);
-    else writeThisTurn(socket, octets, (error) => this.#isOver(error === undefined || error === null));
+    else outgoing.hold(octets, this.#over && ((error) => this.#isOver(!error)));
     this.#host.answered(this);
   }
 
@@ -299,3 +312,4 @@ function joined({ chunks }: Collector): Uint8Array {
 }
 
 const nothing = new Uint8Array(0);
+const closes = prepareFields([['Connection', 'close']]);

@@ -37,7 +37,7 @@ export async function openAccessLog(path: string, warn: (message: string) => voi
   return {
     write(record) {
       if (waiting.length > mostWaiting) return complain('does not keep up');
-      waiting += accessLine(record);
+      waiting += accessLine(record, new Date(record.time).toISOString());
       writing ??= flush();
     },
     async close() {

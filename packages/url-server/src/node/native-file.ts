@@ -17,13 +17,6 @@ export interface NativeFile {
 /** Linux with node:ffi (in Node from 26 on, without a flag); undefined elsewhere. */
 export const nativeFile: NativeFile | undefined = load();
 
-/** The descriptor of a plain TCP socket that is open, looked at anew before each use: a closed one's number is reused. */
-export function descriptorOf(socket: Socket | null): number | undefined {
-  if (socket === null || socket.destroyed || 'encrypted' in socket) return undefined;
-  const fd = (socket as unknown as { _handle?: Handle | null })._handle?.fd;
-  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
-}
-
 /** Bytes on their way to the peer: queued here, and where the kernel tells, sent and not acknowledged. */
 export function queuedBytes(socket: Socket, native: NativeFile | undefined): number {
   const handle = (socket as unknown as { _handle?: Handle | null })._handle;

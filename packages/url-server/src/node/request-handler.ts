@@ -13,7 +13,7 @@ import {
 import { verifiedClientCertificate } from '@carmine/auth/node';
 import type { UrlTransfer } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import type { RequestHead, ResponseFields } from '@carmine/http1';
+import { type PreparedFields, prepareFields, type RequestHead, type ResponseFields } from '@carmine/http1';
 import type { Exchange } from '@carmine/http1/node';
 import {
   accessCheck,
@@ -28,20 +28,21 @@ import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
 import { blockListDocument, blockListLink, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
-import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
+import { type BodyPart, type FileRequest, plainRange, planResponse, rangeFields } from '../plan-response.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
-import { decodePath, originForm, route } from '../router.ts';
 import type { DigestSource } from '../shells.ts';
-import { suffixKey } from '../suffix.ts';
 import { type FileVersion, validatorsOf } from '../validators.ts';
 import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
-import { sendFile, smallSize } from './send-file.ts';
+import { sendFile } from './send-file.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
+import { SmallAnswers, smallSize } from './small-answers.ts';
 import { Transfer } from './transfer.ts';
+import { Visitor } from './visitor.ts';
 
 export interface RequestHandlerOptions {
-  readonly groups: () => Iterable<UrlGroup>;
+  /** Another array when a group has come or gone. */
+  readonly groups: () => readonly UrlGroup[];
   readonly sources: SharedSources;
   /** Undefined: sends without sendfile. */
   readonly native: NativeFile | undefined;
@@ -72,8 +73,9 @@ export interface RequestHandlerOptions {
 interface Call {
   readonly exchange: Exchange;
   readonly port: PortContext;
+  readonly visitor: Visitor;
   group?: UrlGroup;
-  identity?: string;
+  token?: Token;
   transfer?: Transfer;
   /** Of the file, in an answer that was given at once. */
   bytes?: number;
@@ -101,11 +103,12 @@ export class RequestHandler {
   #numbers = 0;
   #draining = false;
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
-  /** Per connection, one acceptor for each set of schemes: groups on one port may differ. */
-  readonly #acceptors = new WeakMap<Socket, Map<string, DataAcceptor>>();
+  readonly #visitors = new WeakMap<Socket, Visitor>();
+  readonly #smallAnswers: SmallAnswers | undefined;
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
+    this.#smallAnswers = options.native && new SmallAnswers(options.native);
   }
 
   /** Number of answers being sent. */
@@ -131,13 +134,9 @@ export class RequestHandler {
   }
 
   handle(exchange: Exchange, port: PortContext): void {
-    const call: Call = { exchange, port };
+    const call: Call = { exchange, port, visitor: this.#visitorOf(exchange.socket) };
     this.#record(call);
-    this.#answer(call).catch((error) => {
-      this.#o.warn(`a request failed: ${(error as Error).message}`);
-      if (exchange.begun) exchange.destroy();
-      else end(call, 503);
-    });
+    this.#attempt(call, () => this.#answer(call));
   }
 
   /** Cuts off who reads too slowly; to be called every `rateInterval`. */
@@ -153,18 +152,42 @@ export class RequestHandler {
     await Promise.all(mine.map((transfer) => transfer.done));
   }
 
+  #visitorOf(socket: Socket): Visitor {
+    let visitor = this.#visitors.get(socket);
+    if (visitor === undefined) {
+      visitor = new Visitor(socket);
+      this.#visitors.set(socket, visitor);
+    }
+    return visitor;
+  }
+
+  /** Whatever goes wrong, the request gets an answer or loses its connection. */
+  #attempt(call: Call, work: () => Promise<void> | undefined): void {
+    try {
+      work()?.catch((error) => this.#failed(call, error));
+    } catch (error) {
+      this.#failed(call, error);
+    }
+  }
+
+  #failed(call: Call, error: unknown): void {
+    this.#o.warn(`a request failed: ${(error as Error).message}`);
+    if (call.exchange.begun) call.exchange.destroy();
+    else end(call, 503);
+  }
+
   #record(call: Call): void {
-    const { exchange } = call;
-    const { method, target, fields } = exchange.head;
-    const [time, started, source] = [this.#o.environment.now(), this.#o.now(), exchange.socket.remoteAddress ?? ''];
+    const { exchange, visitor } = call;
+    const [time, started] = [this.#o.environment.now(), this.#o.now()];
     exchange.onOver((whole) => {
-      const { group, identity = '', transfer } = call;
+      const { group, token, transfer } = call;
+      const { method, target, fields } = exchange.head;
       const record: AccessRecord = {
-        time: new Date(time).toISOString(),
-        source,
-        identity,
+        time,
+        source: visitor.source,
+        identity: token?.name ?? '',
         method,
-        path: target.replace(/[?#].*$/s, ''),
+        target,
         range: fields.get('range'),
         status: exchange.status,
         bytes: transfer?.bytes ?? call.bytes ?? 0,
@@ -175,49 +198,43 @@ export class RequestHandler {
     });
   }
 
-  async #answer(call: Call): Promise<void> {
-    const { exchange, port } = call;
+  /** What is waited for, if anything. */
+  #answer(call: Call): Promise<void> | undefined {
+    const { exchange, port, visitor } = call;
     if (this.#draining) {
       exchange.closeAfter();
       return end(call, 503, [['Retry-After', '5']]);
     }
-    const { method, target, fields } = exchange.head;
-    const origin = originForm(target, port.scheme);
-    const path = origin && decodePath(origin.target);
-    if (path === undefined) return end(call, 400);
-    const host = hostOf(origin?.authority ?? fields.get('host'));
-    const localAddress = (exchange.socket.localAddress ?? '').replace(/^::ffff:/, '');
-    const found = route(this.#o.groups(), { port: port.port, scheme: port.scheme, host, localAddress, path });
     // HTTP.SYS answers 400 where nothing is registered, 503 where a registration has nobody behind it.
+    const found = visitor.find(exchange.head, port, this.#o.groups());
     if (found === undefined) return end(call, 400);
-    const { group, suffix } = found;
+    const { group, key } = found;
     call.group = group;
     if (group.state !== 'listening') return end(call, 503);
 
     const token = this.#authenticate(call, group);
-    if (token === undefined) return;
-    call.identity = token.name;
-    const url = lookUp(group, suffix);
+    if (token === undefined) return undefined;
+    call.token = token;
+    const url = key === undefined ? undefined : group.urls.get(key);
     if (url === undefined) return end(call, 404);
     if (!this.#mayRead(url, token, exchange.socket)) return end(call, 403);
+    const { method, target } = exchange.head;
     if (method !== 'GET' && method !== 'HEAD') return end(call, 405, [['Allow', 'GET, HEAD']]);
+    if (target.endsWith(`?${blockListQuery}`)) return this.#serveBlockList(call, url, method);
     const request = toFileRequest(method, exchange.head);
-    if (target.endsWith(`?${blockListQuery}`)) await this.#serveBlockList(call, url, method);
-    else await this.#serve(call, group, url, request);
+    if (group.connectionLimit !== unlimited && this.runningOf(group) >= group.connectionLimit)
+      return end(call, 503, [['Retry-After', '5']]);
+    if (this.#serveAtOnce(call, group, url, request)) return undefined;
+    return this.#serve(call, group, url, request);
   }
 
   /** Undefined when the answer is already given: a challenge, or a refusal. */
   #authenticate(call: Call, group: UrlGroup): Token | undefined {
-    const { exchange, port } = call;
-    const { socket } = exchange;
-    const source = socket.remoteAddress ?? '';
-    const schemes: HttpScheme[] = [
-      ...(group.negotiate ? (['negotiate'] as const) : []),
-      ...(group.ntlm ? (['ntlm'] as const) : []),
-    ];
+    const { exchange, port, visitor } = call;
+    const schemes = schemesOf(group);
     const byCertificate = this.#o.clientAuthorities !== undefined && port.scheme === 'https';
     if (schemes.length > 0 || byCertificate) {
-      const acceptor = this.#acceptorFor(socket, schemes, port, source);
+      const acceptor = this.#acceptorFor(call, schemes);
       const outcome = acceptor.authenticate(exchange.head.fields.get('authorization'));
       if (outcome.kind === 'accepted') {
         if (outcome.responseHeader !== undefined) call.authenticated = outcome.responseHeader;
@@ -232,21 +249,17 @@ export class RequestHandler {
         return undefined;
       }
     }
-    if (schemes.length === 0 && this.#o.anonymous) return anonymousToken(source);
+    if (schemes.length === 0 && this.#o.anonymous) return anonymousToken(visitor.source);
     end(call, 403);
     return undefined;
   }
 
-  #acceptorFor(socket: Socket, schemes: readonly HttpScheme[], port: PortContext, source: string): DataAcceptor {
-    let acceptors = this.#acceptors.get(socket);
-    if (acceptors === undefined) {
-      acceptors = new Map();
-      this.#acceptors.set(socket, acceptors);
-    }
-    const key = schemes.join();
-    let acceptor = acceptors.get(key);
+  #acceptorFor({ exchange, port, visitor }: Call, schemes: Schemes): DataAcceptor {
+    const { source, acceptors } = visitor;
+    let acceptor = acceptors.get(schemes);
     if (acceptor === undefined) {
       const { accounts, attempts, clientAuthorities, environment, hostName, kerberos, requireChannelBinding } = this.#o;
+      const { socket } = exchange;
       const channelBinding = port.channelBinding(socket);
       const created = createHttpAcceptor({
         schemes,
@@ -265,7 +278,7 @@ export class RequestHandler {
       });
       const clientCertificate = clientAuthorities === undefined ? undefined : verifiedClientCertificate(socket);
       acceptor = this.#o.wrapAcceptor?.(created, { source, clientCertificate }) ?? created;
-      acceptors.set(key, acceptor);
+      acceptors.set(schemes, acceptor);
     }
     return acceptor;
   }
@@ -279,9 +292,6 @@ export class RequestHandler {
 
   async #serve(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): Promise<void> {
     const { exchange } = call;
-    if (group.connectionLimit !== unlimited && this.runningOf(group) >= group.connectionLimit)
-      return end(call, 503, [['Retry-After', '5']]);
-    if (this.#serveAtOnce(call, group, url, request)) return;
     let source: SharedSource;
     try {
       source = await this.#o.sources.acquire(url.sourcePath);
@@ -292,7 +302,7 @@ export class RequestHandler {
     const about = {
       group,
       urlSuffix: url.suffix,
-      identity: call.identity ?? '',
+      identity: call.token?.name ?? '',
       range: request.range,
       length: version.size,
       started: this.#o.environment.now(),
@@ -319,33 +329,67 @@ export class RequestHandler {
   }
 
   #plan(call: Call, url: PublishedUrl, request: FileRequest, version: FileVersion) {
-    const digests = this.#o.digests.get(url.sourcePath, version);
-    const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
+    const { facts, link } = this.#factsOf(url, version);
     const plan = planResponse(request, facts, () => boundary(this.#o.environment));
-    const fields: (readonly [string, string])[] = Object.entries(plan.headers);
-    if (digests !== undefined && hasBlockList(digests)) fields.push(['Link', blockListLink]);
-    return { plan, fields: withAuthentication(call, fields) };
+    return { plan, fields: withAuthentication(call, [...Object.entries(plan.headers), ...link]) };
   }
 
-  /**
-   * Answers a small range of a file that is open and in memory in one write, with nothing to wait for and so nothing to end
-   * from outside. One look at the path, after the read, tells both that it leads to this file and that the file is as it was.
-   */
+  #factsOf(url: PublishedUrl, version: FileVersion) {
+    const digests = this.#o.digests.get(url.sourcePath, version);
+    const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
+    return { facts, link: digests !== undefined && hasBlockList(digests) ? link : [] };
+  }
+
+  /** Answers a small range of a file that is open and in memory together with others; false when it must be done otherwise. */
   #serveAtOnce(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): boolean {
-    const { native } = this.#o;
-    if (native === undefined || request.range === undefined || group.bandwidthLimit !== unlimited) return false;
+    const { range: asked } = request;
+    if (this.#smallAnswers === undefined || asked === undefined || group.bandwidthLimit !== unlimited) return false;
     const source = this.#o.sources.recent(url.sourcePath);
     if (source === undefined) return false;
-    const { plan, fields } = this.#plan(call, url, request, source.version);
-    const [part, ...others] = plan.body ?? [];
-    if (part === undefined || typeof part === 'string' || others.length > 0) return false;
-    const length = part.last - part.first + 1;
-    if (length > smallSize) return false;
-    return call.exchange.respondFilled(plan.status, fields, length, (target) => {
-      const whole = native.readResident(source.file.fd, target, length, part.first) === length && source.isCurrent();
-      if (whole) call.bytes = length;
-      return whole;
+    const { version } = source;
+    const range = plainRange(request, version.size, validatorsOf(version));
+    if (range === undefined || range.last - range.first >= smallSize) {
+      source.release();
+      return false;
+    }
+    const length = range.last - range.first + 1;
+    this.#smallAnswers.add({
+      exchange: call.exchange,
+      source,
+      range,
+      prepared: this.#preparedFields(url, version),
+      fields: withAuthentication(call, [
+        ['Content-Length', String(length)],
+        ['Content-Range', `bytes ${range.first}-${range.last}/${version.size}`],
+      ]),
+      stillAllowed: () => group.state === 'listening' && group.urls.get(url.key) === url,
+      given: () => {
+        call.bytes = length;
+      },
+      failed: (error) => this.#failed(call, error),
+      refused: () => this.#attempt(call, () => this.#serveAnew(call, group, url.key, request)),
     });
+    return true;
+  }
+
+  /** What has been looked at before may have changed since. */
+  #serveAnew(call: Call, group: UrlGroup, key: string, request: FileRequest): Promise<void> | undefined {
+    const url = group.urls.get(key);
+    if (group.state !== 'listening') return end(call, 503);
+    if (url === undefined) return end(call, 404);
+    if (call.token === undefined || !this.#mayRead(url, call.token, call.exchange.socket)) return end(call, 403);
+    return this.#serve(call, group, url, request);
+  }
+
+  /** What every answer with a range of this version has, written once. */
+  #preparedFields(url: PublishedUrl, version: FileVersion): PreparedFields {
+    const { facts, link } = this.#factsOf(url, version);
+    let known = prepared.get(version);
+    if (known === undefined || known.sha256 !== facts.sha256) {
+      known = { sha256: facts.sha256, fields: prepareFields([...rangeFields(facts), ...link]) };
+      prepared.set(version, known);
+    }
+    return known.fields;
   }
 
   /** 404 where the digests of this version are not known yet, or too many. */
@@ -428,13 +472,19 @@ function descriptorOf(url: PublishedUrl): SecurityDescriptor {
 
 const descriptors = new WeakMap<PublishedUrl, SecurityDescriptor>();
 
-function lookUp(group: UrlGroup, suffix: string): PublishedUrl | undefined {
-  try {
-    return group.urls.get(suffixKey(suffix));
-  } catch {
-    return undefined;
-  }
+/** The same object for the same schemes. */
+function schemesOf({ negotiate, ntlm }: UrlGroup): Schemes {
+  return schemeSets[(negotiate ? 1 : 0) + (ntlm ? 2 : 0)] ?? [];
 }
+
+type Schemes = readonly HttpScheme[];
+const schemeSets: readonly Schemes[] = [[], ['negotiate'], ['ntlm'], ['negotiate', 'ntlm']];
+
+const prepared = new WeakMap<
+  FileVersion,
+  { readonly sha256: Uint8Array | undefined; readonly fields: PreparedFields }
+>();
+const link: ResponseFields = [['Link', blockListLink]];
 
 function toFileRequest(method: 'GET' | 'HEAD', { fields }: RequestHead): FileRequest {
   return {
@@ -459,12 +509,9 @@ function clientThumbprint(socket: Socket): string | undefined {
   return certificate?.fingerprint?.replaceAll(':', '').toLowerCase();
 }
 
-function hostOf(header: string | undefined): string {
-  return (header ?? '').replace(/:\d*$/, '').toLowerCase();
-}
-
-function end(call: Call, status: number, fields: ResponseFields = []): void {
+function end(call: Call, status: number, fields: ResponseFields = []): undefined {
   call.exchange.respond(status, withAuthentication(call, fields));
+  return undefined;
 }
 
 function withAuthentication({ authenticated }: Call, fields: ResponseFields): ResponseFields {

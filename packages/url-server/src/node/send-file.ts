@@ -1,11 +1,12 @@
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import type { Exchange } from '@carmine/http1/node';
+import { descriptorOf, type Exchange } from '@carmine/http1/node';
 import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { descriptorOf, type NativeFile } from './native-file.ts';
+import type { NativeFile } from './native-file.ts';
+import { smallSize } from './small-answers.ts';
 import { toVersion } from './source-files.ts';
 
 export interface SendOptions {
@@ -161,8 +162,6 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 const largeBuffers = new BufferPool(1024 * 1024, 16);
-/** Up to here a buffer of its own is cheaper than one of the pool's. */
-export const smallSize = 32 * 1024;
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
 const rawMinimum = 8 * 1024 * 1024;
 /** After a place that is not in memory, so much is read without looking; twice as much after the next. */

@@ -3,13 +3,13 @@ import { CarmineError } from '@carmine/errors';
 import { type FileVersion, sameVersion } from '../validators.ts';
 import { type OpenSource, type SourceFolder, toVersion } from './source-files.ts';
 
-/** A source that several answers read from; `release` when the answer is over. */
+/** A source that several answers read from; each releases it once, when it is over. */
 export interface SharedSource extends OpenSource {
   release(): void;
 }
 
 /** A source that was open already, for who reads at once and asks afterwards whether it still was the right one. */
-export interface RecentSource extends OpenSource {
+export interface RecentSource extends SharedSource {
   /** Its path still leads to this very version: what was read before is of it. */
   isCurrent(): boolean;
 }
@@ -31,24 +31,22 @@ export class SharedSources {
   async acquire(path: string): Promise<SharedSource> {
     const kept = this.#open.get(path);
     if (kept !== undefined) {
-      if (kept.until > performance.now() && isCurrent(path, kept.source)) return use(kept);
+      if (kept.until > performance.now() && kept.isCurrent()) return kept.use();
       this.#forget(path, kept);
     }
-    const source = await this.#openSettled(path);
-    const entry: Entry = { source, until: performance.now() + lifetime, users: 0, forgotten: false };
+    const entry = new Entry(path, await this.#openSettled(path));
     // Two that open the same at the same time: the last one stays.
     const other = this.#open.get(path);
     if (other !== undefined) this.#forget(path, other);
     this.#open.set(path, entry);
     this.#timer ??= setInterval(() => this.#sweep(), lifetime).unref();
-    return use(entry);
+    return entry.use();
   }
 
-  /** Without a look at the file, to be used before the event loop turns; undefined when it was not open. */
+  /** Without a look at the file, for this turn of the event loop; to be released as often as it is asked for. Undefined when it was not open. */
   recent(path: string): RecentSource | undefined {
     const kept = this.#open.get(path);
-    if (kept === undefined || kept.until <= performance.now()) return undefined;
-    return { ...kept.source, isCurrent: () => isCurrent(path, kept.source) };
+    return kept === undefined || kept.until <= performance.now() ? undefined : kept.use();
   }
 
   /** Closes what nobody uses; the rest goes with its last user. */
@@ -83,49 +81,59 @@ export class SharedSources {
 
   #forget(path: string, entry: Entry): void {
     this.#open.delete(path);
-    entry.forgotten = true;
-    if (entry.users === 0) closeSource(entry);
+    entry.forget();
   }
 }
 
-interface Entry {
-  readonly source: OpenSource;
-  readonly until: number;
-  users: number;
-  forgotten: boolean;
-}
+/** One open source; closed when it is forgotten and nobody uses it. */
+class Entry implements RecentSource {
+  readonly file: OpenSource['file'];
+  readonly version: FileVersion;
+  /** Milliseconds of the monotonic clock. */
+  readonly until = performance.now() + lifetime;
+  readonly #path: string;
+  #users = 0;
+  #forgotten = false;
 
-function use(entry: Entry): SharedSource {
-  entry.users++;
-  let released = false;
-  return {
-    ...entry.source,
-    release() {
-      if (released) return;
-      released = true;
-      entry.users--;
-      if (entry.users === 0 && entry.forgotten) closeSource(entry);
-    },
-  };
-}
+  constructor(path: string, { file, version }: OpenSource) {
+    this.#path = path;
+    this.file = file;
+    this.version = version;
+  }
 
-function closeSource({ source }: Entry): void {
-  source.file.close().catch(() => {});
+  use(): this {
+    this.#users++;
+    return this;
+  }
+
+  release(): void {
+    this.#users--;
+    this.#closeIfUnused();
+  }
+
+  forget(): void {
+    this.#forgotten = true;
+    this.#closeIfUnused();
+  }
+
+  /** Asked without a detour through the thread pool: the path was walked a moment ago. */
+  isCurrent(): boolean {
+    try {
+      return sameVersion(toVersion(statSync(this.#path, { bigint: true })), this.version);
+    } catch {
+      return false;
+    }
+  }
+
+  #closeIfUnused(): void {
+    if (this.#forgotten && this.#users === 0) this.file.close().catch(() => {});
+  }
 }
 
 /** A change from the future is another clock's, and tells nothing. */
 function isSettled({ changed }: FileVersion): boolean {
   const age = Date.now() - Number(changed / 1_000_000n);
   return age >= settleTime || age < -clockDifference;
-}
-
-/** Asked without a detour through the thread pool: the path was walked a moment ago. */
-function isCurrent(path: string, { version }: OpenSource): boolean {
-  try {
-    return sameVersion(toVersion(statSync(path, { bigint: true })), version);
-  } catch {
-    return false;
-  }
 }
 
 /** Milliseconds. */

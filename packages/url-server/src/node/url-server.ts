@@ -1,5 +1,6 @@
 import type { AccountLookup, AttemptGate, Environment, HttpAcceptor, KerberosService } from '@carmine/auth';
 import type { CertificateStore } from '@carmine/core';
+import type { UrlGroup } from '../group.ts';
 import { GroupMetrics } from '../group-metrics.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
 import type { Ports, PortTls } from '../shells.ts';
@@ -82,6 +83,8 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
   const metrics = new GroupMetrics();
   let log: AccessLog | undefined;
   const sources = new SharedSources(files);
+  /** Undefined: groups may have come or gone. */
+  let routed: readonly UrlGroup[] | undefined;
   const handler = new RequestHandler({
     ...options,
     sources,
@@ -93,10 +96,16 @@ export function createUrlServer(options: UrlServerOptions): UrlServer {
       if (group !== undefined) metrics.add(group, record);
       log?.write(record);
     },
-    groups: () => groups.groups.values(),
+    groups: () => {
+      routed ??= [...groups.groups.values()];
+      return routed;
+    },
   });
   const ports = createPorts(options, handler);
   const groups = createUrlGroups({ ...options, store, ports, files, digests });
+  groups.watch(() => {
+    routed = undefined;
+  });
   let stopChecking = () => {};
   return {
     groups,

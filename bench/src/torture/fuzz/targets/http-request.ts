@@ -57,7 +57,9 @@ function feed(input: Uint8Array): FuzzCheck {
 type Head = Extract<RequestEvent, { kind: 'head' }>['head'];
 
 function read(pieces: readonly Uint8Array[]): { readonly events: readonly string[]; readonly heads: readonly Head[] } {
-  const reader = new RequestReader(defaultHeadLimits, (bytes) => Buffer.from(bytes).toString('latin1'));
+  const reader = new RequestReader(defaultHeadLimits, (bytes, from, to) =>
+    Buffer.from(bytes).toString('latin1', from, to),
+  );
   const events: string[] = [];
   const heads: Head[] = [];
   let body = 0;
