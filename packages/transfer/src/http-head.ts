@@ -53,35 +53,43 @@ export function headEnd(bytes: Uint8Array, from: number, origin: string): number
  */
 export function parseHttpHead(bytes: Uint8Array, origin: string): HttpHead {
   if (bytes.length > maximumHead) throw invalid(origin, 'the head is too long');
-  const [statusLine = '', ...lines] = latin1(bytes).split('\r\n', maximumFields + 3);
-  const match = statusPattern.exec(statusLine);
+  const text = latin1(bytes);
+  let lineEnd = text.indexOf('\r\n');
+  const match = statusPattern.exec(text.slice(0, lineEnd));
   if (match === null) throw invalid(origin, 'no usable status line');
-  // The empty line and what split gives behind it.
-  if (lines.pop() !== '' || lines.pop() !== '') throw invalid(origin, 'too many header fields');
-  const fields = lines.map((line) => {
-    const field = fieldPattern.exec(line);
-    if (field === null) throw invalid(origin, 'a malformed header field');
-    return [(field[1] as string).toLowerCase(), trimmed(field[2] as string)] as const;
-  });
-  const lengths = fields.filter(([name]) => name === 'content-length');
-  if (lengths.length > 1) throw invalid(origin, 'more than one Content-Length');
-  if (lengths.length > 0 && fields.some(([name]) => name === 'transfer-encoding')) {
-    throw invalid(origin, 'both Content-Length and Transfer-Encoding');
+  const fields: (readonly [name: string, value: string])[] = [];
+  let length: string | undefined;
+  let encoded = false;
+  for (;;) {
+    const start = lineEnd + 2;
+    lineEnd = text.indexOf('\r\n', start);
+    // The empty line.
+    if (lineEnd <= start) break;
+    if (fields.length === maximumFields) throw invalid(origin, 'too many header fields');
+    const colon = text.indexOf(':', start);
+    if (colon > lineEnd || colon <= start) throw invalid(origin, 'a malformed header field');
+    const name = text.slice(start, colon).toLowerCase();
+    if (!tokenPattern.test(name)) throw invalid(origin, 'a malformed header field');
+    const value = trimmed(text, colon + 1, lineEnd);
+    if (name === 'content-length') {
+      if (length !== undefined) throw invalid(origin, 'more than one Content-Length');
+      if (lengthOf(value) === undefined) throw invalid(origin, 'malformed Content-Length');
+      length = value;
+    } else if (name === 'transfer-encoding') encoded = true;
+    fields.push([name, value]);
   }
-  if (lengths[0] !== undefined && lengthOf(lengths[0][1]) === undefined) {
-    throw invalid(origin, 'malformed Content-Length');
-  }
+  if (length !== undefined && encoded) throw invalid(origin, 'both Content-Length and Transfer-Encoding');
   return { minorVersion: match[1] === '0' ? 0 : 1, status: Number(match[2]), fields };
 }
 
 /** Repeated fields joined by `, ` (RFC 9110, section 5.3). */
 export function joinedFields({ fields }: HttpHead): Headers {
-  const joined = new Map<string, string>();
+  const joined: Record<string, string> = Object.create(null);
   for (const [name, value] of fields) {
-    const before = joined.get(name);
-    joined.set(name, before === undefined ? value : `${before}, ${value}`);
+    const before = joined[name];
+    joined[name] = before === undefined ? value : `${before}, ${value}`;
   }
-  return Object.fromEntries(joined);
+  return joined;
 }
 
 /** Every value of a field that may not be joined, such as WWW-Authenticate. */
@@ -101,8 +109,17 @@ export function bodyOf(head: HttpHead, method: 'HEAD' | 'GET'): HttpBody {
 
 /** RFC 9112, section 9.3: in HTTP/1.1 a connection stays unless somebody says otherwise. */
 export function staysOpen(head: HttpHead): boolean {
-  const options = fieldValues(head, 'connection').flatMap((value) => value.toLowerCase().split(','));
-  return head.minorVersion === 1 && !options.some((option) => option.trim() === 'close');
+  for (const [name, value] of head.fields) {
+    if (name !== 'connection') continue;
+    if (
+      value
+        .toLowerCase()
+        .split(',')
+        .some((option) => option.trim() === 'close')
+    )
+      return false;
+  }
+  return head.minorVersion === 1;
 }
 
 function lengthOf(value: string | undefined): number | undefined {
@@ -112,6 +129,9 @@ function lengthOf(value: string | undefined): number | undefined {
 
 /** Octets as characters: heads are US-ASCII, and what else is in a value passes as it is. */
 function latin1(bytes: Uint8Array): string {
+  const ascii = decoder.decode(bytes);
+  // What is not ASCII has become fewer characters, or ones that no octet stands for.
+  if (ascii.length === bytes.length && !ascii.includes('\ufffd')) return ascii;
   let text = '';
   for (let start = 0; start < bytes.length; start += 4096) {
     text += String.fromCharCode(...bytes.subarray(start, start + 4096));
@@ -120,11 +140,11 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /** OWS is SP and HTAB only; String.trim takes more, and a pattern would take its time on many blanks. */
-function trimmed(value: string): string {
-  let [start, end] = [0, value.length];
-  while (start < end && isBlank(value.charCodeAt(start))) start++;
-  while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
-  return value.slice(start, end);
+function trimmed(text: string, from: number, to: number): string {
+  let [start, end] = [from, to];
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
 }
 
 function isBlank(code: number): boolean {
@@ -135,10 +155,11 @@ function invalid(origin: string, reason: string): CarmineError {
   return new CarmineError('transfer/invalid-response', { context: { origin, reason } });
 }
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const protocol = 'HTTP/1.';
 /** `status-line = HTTP-version SP status-code SP [ reason-phrase ]`; the last SP is often missing, which harms nobody. */
 const statusPattern = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/;
-/** `field-line = field-name ":" OWS field-value OWS`, and `field-name = token`. */
-const fieldPattern = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/;
+/** `field-line = field-name ":" OWS field-value OWS`, and `field-name = token`; in lower case. */
+const tokenPattern = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const maximumFields = 256;
 const [tab, lf, cr, space, del] = [9, 10, 13, 32, 127];

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '@carmine/testkit';
@@ -104,6 +106,44 @@ describe('a set of files', () => {
     expect(outcomes.map(({ error }) => error?.code)).toEqual(Array.from({ length: 5 }, () => 'internal/aborted'));
     expect(readdirSync(folder)).toEqual([]);
   });
+});
+
+describe('a set whose process is killed', () => {
+  it.each([40, 200])(
+    'has whole files or none under their names after %s answers, and the next one completes it',
+    async (killAfter) => {
+      const list = items(260);
+      writeFileSync(join(folder, 'list.json'), JSON.stringify(list));
+      const program = join(folder, 'set.mts');
+      const api = new URL('../src/node/index.ts', import.meta.url).href;
+      writeFileSync(
+        program,
+        `import { readFileSync } from 'node:fs'; import { downloadAll } from ${JSON.stringify(api)};
+       await downloadAll(JSON.parse(readFileSync(process.argv[2], 'utf8')));`,
+      );
+      let answers = 0;
+      const child = spawn(process.execPath, ['--conditions=@carmine/source', program, join(folder, 'list.json')], {
+        stdio: 'ignore',
+      });
+      origin.behaviour = (_request, response) => {
+        if (child.killed) return Boolean(response.destroy());
+        if (++answers === killAfter) child.kill('SIGKILL');
+        return false;
+      };
+      await once(child, 'exit');
+      rmSync(program);
+      rmSync(join(folder, 'list.json'));
+      expect(answers).toBeGreaterThanOrEqual(killAfter);
+      for (const name of readdirSync(folder).filter((left) => left.startsWith('file-'))) {
+        expect(readFileSync(join(folder, name)).equals(content)).toBe(true);
+      }
+      expect(readdirSync(folder).some((left) => left.startsWith('BIT'))).toBe(true);
+      origin.behaviour = undefined;
+      const outcomes = await downloadAll(list);
+      expect(outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
+      expect(readdirSync(folder).sort()).toEqual(list.map(({ path }) => path.slice(folder.length + 1)).sort());
+    },
+  );
 });
 
 describe('the progress of one', () => {

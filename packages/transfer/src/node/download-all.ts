@@ -7,8 +7,9 @@ import type { Source } from '../source.ts';
 import type { TransferResult } from '../transfer-progress.ts';
 import { type DownloadOptions, downloadOver } from './download.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
+import type { NodeDirectory } from './node-disk.ts';
 import { nodePlatform } from './platform.ts';
-import { type Reserved, SmallFiles } from './small-files.ts';
+import { SmallFiles } from './small-files.ts';
 
 /** One file of a set. */
 export interface DownloadItem {
@@ -51,41 +52,58 @@ class DownloadSet {
   readonly #receivers: ReceiverFactory;
   readonly #files: SmallFiles;
   #next = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #workers: Promise<void>[] = [];
 
   constructor(items: readonly DownloadItem[], options: DownloadAllOptions) {
     this.#items = items;
     this.#options = options;
     this.#outcomes = new Array(items.length);
     this.#receivers = createHttpReceiverFactory(options);
-    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode);
+    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode, items.length);
   }
 
   async run(): Promise<readonly DownloadOutcome[]> {
-    const workers = Math.min(this.#items.length, this.#options.concurrency ?? 16);
-    await Promise.all(Array.from({ length: workers }, () => this.#work()));
-    clearTimeout(this.#timer);
+    for (let count = 0; count < fewConnections; count++) this.#addWorker();
+    // Others may be added as long as one is at work.
+    for (let index = 0; index < this.#workers.length; index++) await this.#workers[index];
     if (this.#options.signal?.aborted === true) this.#abort();
-    this.#files.commit();
+    await this.#files.settled();
     await this.#files.close();
     return this.#outcomes;
+  }
+
+  #addWorker(): void {
+    const most = Math.min(this.#items.length, this.#options.concurrency ?? 16);
+    if (this.#workers.length < most && this.#next < this.#items.length) this.#workers.push(this.#work());
   }
 
   /** One connection; it stays as long as files are at the same origin. */
   async #work(): Promise<void> {
     let receiver: Receiver | undefined;
     let origin: string | undefined;
+    let arrived: (() => Promise<void>) | undefined;
+    let storing: Promise<unknown> | undefined;
     try {
       for (let index = this.#next++; index < this.#items.length; index = this.#next++) {
         const item = this.#items[index] as DownloadItem;
         try {
           if (this.#options.signal?.aborted === true) throw new CarmineError('internal/aborted');
-          const next = URL.canParse(item.url) ? new URL(item.url).origin : item.url;
+          const next = originOf(item.url);
           if (next !== origin || receiver === undefined) {
             receiver?.close();
             [receiver, origin] = [this.#receivers(item.url), next];
           }
-          await this.#fetch(item, index, receiver);
+          const coming = this.#getSmall(item.url, receiver);
+          // The request leaves first, so that the server has something to do meanwhile.
+          storing = Promise.all([storing, arrived?.()]);
+          arrived = undefined;
+          const whole = await coming;
+          // Further away, more of them hide the time that an answer takes.
+          if ((whole?.elapsed ?? Number.POSITIVE_INFINITY) > near) this.#addWorker();
+          // A disk that does not keep up holds up its connections.
+          await storing;
+          if (whole === undefined) await this.#fetchLarge(item, index);
+          else arrived = () => this.#store(item, index, whole);
         } catch (thrown) {
           this.#settle(index, { item, error: CarmineError.from(thrown) });
         }
@@ -93,54 +111,34 @@ class DownloadSet {
     } finally {
       receiver?.close();
     }
+    await Promise.all([storing, arrived?.()]);
   }
 
-  async #fetch(item: DownloadItem, index: number, receiver: Receiver): Promise<void> {
-    const directory = await this.#files.directoryOf(item.path);
-    const reserving = this.#files.reserve(directory, item.path);
-    // Whoever waits for it hears of it.
-    reserving.catch(() => undefined);
-    let whole: Whole | undefined;
+  async #fetchLarge(item: DownloadItem, index: number): Promise<void> {
+    const { concurrency: _, onOutcome: __, ...options } = this.#options;
+    const one = { ...options, connections: 1, expectedSha256: item.expectedSha256 };
+    this.#settle(index, { item, result: await downloadOver(this.#receivers, item.url, item.path, one) });
+  }
+
+  /** Never rejects. */
+  async #store(item: DownloadItem, index: number, whole: Whole): Promise<void> {
     try {
-      whole = await this.#getSmall(item.url, receiver);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#add(item, index, whole, await this.#files.directoryOf(item.path));
     } catch (thrown) {
-      await reserving.then((reserved) => this.#files.giveUp(reserved)).catch(() => undefined);
-      throw thrown;
-    }
-    const reserved = await reserving.catch((thrown: unknown) => {
-      whole?.release();
-      throw thrown;
-    });
-    if (whole === undefined) {
-      this.#files.giveUp(reserved);
-      const { concurrency: _, onOutcome: __, ...options } = this.#options;
-      const one = { ...options, connections: 1, expectedSha256: item.expectedSha256 };
-      this.#settle(index, { item, result: await downloadOver(this.#receivers, item.url, item.path, one) });
-      return;
-    }
-    const { source, chunks, release } = whole;
-    try {
-      const sha256 = this.#checked(item, source, chunks, reserved);
-      const result = { length: source.length, sha256 };
-      this.#files.add(reserved, chunks, parseHttpDate(source.lastModified), {
-        path: item.path,
-        done: () => this.#settle(index, { item, result }),
-        failed: (error) => this.#settle(index, { item, error }),
-      });
+      this.#settle(index, { item, error: CarmineError.from(thrown) });
     } finally {
-      release();
+      whole.release();
     }
-    if (this.#files.waiting >= largestGroup) this.#files.commit();
-    else if (this.#files.waiting === 1) this.#commitLater();
   }
 
-  #checked(item: DownloadItem, source: Source, chunks: readonly Uint8Array[], reserved: Reserved): string | undefined {
-    try {
-      return this.#digest(item, source, chunks);
-    } catch (thrown) {
-      this.#files.giveUp(reserved);
-      throw thrown;
-    }
+  #add(item: DownloadItem, index: number, { source, chunks }: Whole, directory: NodeDirectory): void {
+    const result = { length: source.length, sha256: this.#digest(item, source, chunks) };
+    this.#files.add(directory, chunks, parseHttpDate(source.lastModified), {
+      path: item.path,
+      done: () => this.#settle(index, { item, result }),
+      failed: (error) => this.#settle(index, { item, error }),
+    });
   }
 
   #digest(item: DownloadItem, source: Source, chunks: readonly Uint8Array[]): string | undefined {
@@ -169,11 +167,6 @@ class DownloadSet {
     }
   }
 
-  #commitLater(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#files.commit(), longestWait);
-  }
-
   #abort(): void {
     this.#files.discard();
     for (const [index, item] of this.#items.entries()) {
@@ -191,6 +184,8 @@ class DownloadSet {
 
 interface Whole {
   readonly source: Source;
+  /** Milliseconds from asking for it to the head of the answer; undefined: not known. */
+  readonly elapsed: number | undefined;
   readonly chunks: readonly Uint8Array[];
   /** The chunks are not needed any more. */
   release(): void;
@@ -199,6 +194,7 @@ interface Whole {
 function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefined): Promise<Whole | undefined> {
   return new Promise((resolve, reject) => {
     let source: Source | undefined;
+    let elapsed: number | undefined;
     let received = 0;
     const chunks: Uint8Array[] = [];
     const releases: (() => void)[] = [];
@@ -220,6 +216,7 @@ function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefin
         onHead(head) {
           try {
             source = readSource(head);
+            ({ elapsed } = head);
             if (source.length <= smallFile) return;
             exchange.abort();
             settle(() => resolve(undefined));
@@ -235,7 +232,7 @@ function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefin
         },
         onEnd() {
           settle(() => {
-            if (source !== undefined && received === source.length) resolve({ source, chunks, release });
+            if (source !== undefined && received === source.length) resolve({ source, elapsed, chunks, release });
             else {
               release();
               reject(new CarmineError('transfer/connection-lost', { context: { origin: new URL(url).origin } }));
@@ -254,7 +251,11 @@ function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefin
 
 /** Bytes. */
 const smallFile = 1024 * 1024;
-const largestGroup = 1_024;
-/** Milliseconds. */
-const longestWait = 1_000;
 const immediateRetries = 3;
+/** Connections that a near server keeps busy; how long an answer of one takes at most, in milliseconds. */
+const fewConnections = 4;
+const near = 1;
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url;
+}

@@ -44,25 +44,25 @@ interface Shared {
 }
 
 class HttpReceiver implements Receiver {
-  #url: string;
+  #url: Place;
   readonly #shared: Shared;
   #connection: Connection | undefined;
   #attempts = 0;
   /** Where redirects led, for the rest of this connection. */
-  #target: string;
+  #target: Place;
 
   constructor(url: string, shared: Shared) {
-    this.#url = plainUrl(url);
+    this.#url = placeOf(url);
     this.#target = this.#url;
     this.#shared = shared;
   }
 
   /** From now on requests are for this file; redirects of another one say nothing about it. */
   #aim(url: string): void {
-    const plain = plainUrl(url);
-    if (plain === this.#url) return;
-    this.#url = plain;
-    this.#target = plain;
+    const place = placeOf(url);
+    if (place.href === this.#url.href) return;
+    this.#url = place;
+    this.#target = place;
   }
 
   request(request: ReceiverRequest, handler: ReceiverHandler): ReceiverExchange {
@@ -78,14 +78,13 @@ class HttpReceiver implements Receiver {
   }
 
   /** The connection to the origin of `url`; there is one at a time. */
-  connectionTo(url: string): Connection {
-    const { origin } = new URL(url);
+  connectionTo({ href, origin }: Place): Connection {
     if (this.#connection?.origin === origin) return this.#connection;
     this.close();
     const { options, secureContexts, pool, general } = this.#shared;
-    const own = origin === new URL(this.#url).origin;
+    const own = origin === this.#url.origin;
     const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
-    const proxy = options.proxy === undefined ? undefined : this.#proxyFor(url, options.proxy);
+    const proxy = options.proxy === undefined ? undefined : this.#proxyFor(href, options.proxy);
     this.#connection =
       options.fast === false || general.has(origin) || proxy !== undefined
         ? new UndiciConnection(origin, own, logon, options, secureContexts, proxy)
@@ -110,16 +109,16 @@ class HttpReceiver implements Receiver {
 
   /** A signed address that a redirect gave may have expired: then the original one knows a new one. */
   forgetTarget(): boolean {
-    const moved = this.#target !== this.#url;
+    const moved = this.#target.href !== this.#url.href;
     this.#target = this.#url;
     return moved;
   }
 
-  rememberTarget(url: string): void {
-    this.#target = url;
+  rememberTarget(target: Place): void {
+    this.#target = target;
   }
 
-  get url(): string {
+  get url(): Place {
     return this.#url;
   }
 
@@ -129,7 +128,7 @@ class HttpReceiver implements Receiver {
 
   /** The caller's fields, for the file's own origin only. */
   headersFor(origin: string): Readonly<Record<string, string>> {
-    return origin === new URL(this.#url).origin ? this.#shared.headers : {};
+    return origin === this.#url.origin ? this.#shared.headers : {};
   }
 
   get userAgent(): string {
@@ -155,10 +154,9 @@ class Exchange implements ReceiverExchange {
   }
 
   /** `answers`: to challenges, of the server or of the proxy. */
-  send(url: string, answers: Answers = {}): void {
+  send(url: Place, answers: Answers = {}): void {
     let connection: Connection;
-    const { pathname, search } = new URL(url);
-    const line = { method: this.#request.method, uri: pathname + search };
+    const line = { method: this.#request.method, uri: url.uri };
     this.#control = undefined;
     let headers: Record<string, string>;
     try {
@@ -213,14 +211,14 @@ class Exchange implements ReceiverExchange {
   /** What to do once the body of this answer is out of the way; undefined: it is the final answer. */
   judge(
     connection: Connection,
-    url: string,
+    url: Place,
     line: RequestLine,
     head: ResponseHead,
     challenges: readonly string[],
   ): (() => void) | undefined {
     if (isRedirect(head.status)) {
       const { disallow, allowHttpsToHttp, onRedirect } = this.#receiver.options.redirects ?? {};
-      const target = redirectTarget(url, head.headers['location'], this.#redirects++, allowHttpsToHttp);
+      const target = redirectTarget(url.href, head.headers['location'], this.#redirects++, allowHttpsToHttp);
       if (disallow === true) {
         onRedirect?.(target);
         throw new CarmineError('transfer/http-status', {
@@ -230,8 +228,9 @@ class Exchange implements ReceiverExchange {
       }
       return () => {
         onRedirect?.(target);
-        this.#receiver.rememberTarget(target);
-        this.send(target);
+        const place = placeOf(target);
+        this.#receiver.rememberTarget(place);
+        this.send(place);
       };
     }
     const asker = head.status === 401 ? 'server' : head.status === 407 ? 'proxy' : undefined;
@@ -270,12 +269,12 @@ class Exchange implements ReceiverExchange {
     this.#handler.onEnd();
   }
 
-  error(thrown: unknown, url: string): void {
+  error(thrown: unknown, url: Place): void {
     this.#fail(thrown, url);
   }
 
   /** The same again, from the beginning, on a connection that takes everything. */
-  again(connection: Connection, url: string): void {
+  again(connection: Connection, url: Place): void {
     if (this.#over) return;
     this.#receiver.useGeneral(connection.origin);
     this.#legs = 0;
@@ -284,7 +283,7 @@ class Exchange implements ReceiverExchange {
 
   async #sendWhenReady(
     logon: ConnectionLogon,
-    url: string,
+    url: Place,
     authorization: Promise<string>,
     asker: keyof Answers,
   ): Promise<void> {
@@ -344,11 +343,11 @@ class Exchange implements ReceiverExchange {
     return headers;
   }
 
-  #fail(thrown: unknown, url: string): void {
+  #fail(thrown: unknown, url: Place): void {
     if (this.#over) return;
     this.#over = true;
     this.#receiver.forgetTarget();
-    this.#handler.onError(networkError(thrown, url));
+    this.#handler.onError(networkError(thrown, url.href));
   }
 }
 
@@ -356,13 +355,13 @@ class Exchange implements ReceiverExchange {
 class AttemptHandler implements Attempt {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
-  readonly #url: string;
+  readonly #url: Place;
   readonly #line: RequestLine;
   #control: AttemptControl | undefined;
   #next: (() => void) | undefined;
   #drained = 0;
 
-  constructor(exchange: Exchange, connection: Connection, url: string, line: RequestLine) {
+  constructor(exchange: Exchange, connection: Connection, url: Place, line: RequestLine) {
     this.#exchange = exchange;
     this.#connection = connection;
     this.#url = url;
@@ -413,13 +412,19 @@ class AttemptHandler implements Attempt {
   }
 }
 
+/** A URL in its parts. */
+interface Place {
+  readonly href: string;
+  readonly origin: string;
+  /** Path and query, as they stand in a request. */
+  readonly uri: string;
+}
+
 /** Credentials in a URL go nowhere, and a fragment is not for the server. */
-function plainUrl(url: string): string {
-  const parsed = new URL(url);
-  parsed.username = '';
-  parsed.password = '';
-  parsed.hash = '';
-  return parsed.href;
+function placeOf(url: string): Place {
+  const { protocol, host, pathname, search, origin } = new URL(url);
+  const uri = pathname + search;
+  return { href: `${protocol}//${host}${uri}`, origin, uri };
 }
 
 /** What kept an authenticator from answering; that there is nobody to ask just now may pass. */

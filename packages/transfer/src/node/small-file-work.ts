@@ -1,0 +1,149 @@
+import type * as FileSystem from 'node:fs';
+
+/** What is to be done with small files, in its order. Paths lead through open directories. */
+export type Order =
+  /** It is written: it joins the group. `modified` in milliseconds. */
+  | {
+      readonly do: 'keep';
+      readonly id: number;
+      readonly fd: number;
+      readonly at: string;
+      readonly name: string;
+      readonly modified: number | undefined;
+    }
+  /** Contents of the group become durable, then its names. `devices`: a directory of each file system; `directories`: all. */
+  | { readonly do: 'commit'; readonly devices: readonly number[]; readonly directories: readonly number[] }
+  /** The group is forgotten. */
+  | { readonly do: 'discard' }
+  /** Removes what sets left whose process is gone, see `stale`. */
+  | { readonly do: 'sweep'; readonly directory: string; readonly boot: string; readonly now: number };
+
+export type Reply =
+  | { readonly id: number }
+  | { readonly id: number; readonly code: string; readonly message: string }
+  | 'committed';
+
+/**
+ * The work itself, for the caller's thread or another one. It stands alone, with nothing of this module, so that its text can be a thread's.
+ * `fsync` only serves where there is no syncfs.
+ */
+export function createFileWork(
+  fs: typeof FileSystem,
+  syncFileSystem: ((directory: number) => number) | undefined,
+  reply: (replies: Reply[]) => void,
+): (orders: readonly Order[]) => void {
+  type Kept = Extract<Order, { readonly do: 'keep' }>;
+  let group: Kept[] = [];
+  let replies: Reply[] = [];
+
+  function fail(id: number, thrown: unknown): void {
+    const { code = '', message } = thrown as NodeJS.ErrnoException;
+    replies.push({ id, code, message });
+  }
+  function remove(path: string): void {
+    try {
+      fs.unlinkSync(path);
+    } catch {
+      // It was not there, or the disk is gone: what is left then is a temporary file, for the next sweep.
+    }
+  }
+  function sync(directory: number): void {
+    if (syncFileSystem?.(directory) === 0) return;
+    // fsync tells which error it was.
+    fs.fsyncSync(directory);
+    if (syncFileSystem !== undefined) {
+      throw Object.assign(new Error('EIO: the file system could not be synced'), { code: 'EIO' });
+    }
+  }
+  function keep(order: Kept): void {
+    try {
+      try {
+        if (order.modified !== undefined) fs.futimesSync(order.fd, Date.now() / 1_000, order.modified / 1_000);
+        if (syncFileSystem === undefined) fs.fsyncSync(order.fd);
+      } finally {
+        fs.closeSync(order.fd);
+      }
+      group.push(order);
+    } catch (thrown) {
+      remove(order.at);
+      fail(order.id, thrown);
+    }
+  }
+  function name(order: Kept): boolean {
+    try {
+      if (fs.lstatSync(order.name, { throwIfNoEntry: false })?.isDirectory() === true) {
+        throw Object.assign(new Error('a directory has that name'), { code: 'EISDIR' });
+      }
+      fs.renameSync(order.at, order.name);
+      return true;
+    } catch (thrown) {
+      remove(order.at);
+      fail(order.id, thrown);
+      return false;
+    }
+  }
+  function commit(devices: readonly number[], directories: readonly number[]): void {
+    let waiting = group;
+    group = [];
+    let named = false;
+    try {
+      if (syncFileSystem !== undefined) for (const device of devices) sync(device);
+      named = true;
+      waiting = waiting.filter(name);
+      for (const directory of syncFileSystem === undefined ? directories : devices) sync(directory);
+      for (const { id } of waiting) replies.push({ id });
+    } catch (thrown) {
+      for (const { id, at } of waiting) {
+        if (!named) remove(at);
+        fail(id, thrown);
+      }
+    }
+    replies.push('committed');
+  }
+  function isGone(process_: number): boolean {
+    try {
+      process.kill(process_, 0);
+      return false;
+    } catch (thrown) {
+      return (thrown as NodeJS.ErrnoException).code === 'ESRCH';
+    }
+  }
+  function sweep(directory: string, boot: string, now: number): void {
+    let names: string[] = [];
+    try {
+      names = fs.readdirSync(directory);
+    } catch {
+      // Whoever may write there but not read leaves them.
+    }
+    for (const file of names) {
+      const [, machine, owner] = /^BIT([0-9A-F]{8})([0-9A-F]{8})[0-9A-F]{8}\.tmp$/.exec(file) ?? [];
+      if (machine === undefined || owner === undefined) continue;
+      const path = `${directory}/${file}`;
+      const age = now - (fs.lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now);
+      if ((machine === boot && isGone(Number.parseInt(owner, 16))) || age > 24 * 3_600_000) remove(path);
+    }
+  }
+  function perform(order: Order): void {
+    switch (order.do) {
+      case 'keep':
+        keep(order);
+        return;
+      case 'commit':
+        commit(order.devices, order.directories);
+        return;
+      case 'discard':
+        for (const { at } of group.splice(0)) remove(at);
+        return;
+      case 'sweep':
+        sweep(order.directory, order.boot, order.now);
+        return;
+    }
+  }
+  return (orders) => {
+    for (const order of orders) perform(order);
+    if (replies.length === 0) return;
+    const all = replies;
+    replies = [];
+    reply(all);
+  };
+}

@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFileWork, type Order, type Reply } from '../src/node/small-file-work.ts';
+import { SmallFiles } from '../src/node/small-files.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(join(tmpdir(), 'carmine-work-'));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** The calls that matter, in their order; `fails` says which one fails, and how. */
+function watched(fails: (call: string) => string | undefined, withSyncfs = true) {
+  const calls: string[] = [];
+  const note = (call: string) => {
+    calls.push(call);
+    const code = fails(call);
+    if (code !== undefined) throw Object.assign(new Error(`${code}: ${call}`), { code });
+  };
+  const base = (path: fs.PathLike) => String(path).slice(folder.length + 1);
+  const faked = {
+    ...fs,
+    futimesSync: (fd: number, ...times: [number, number]) => {
+      note('times');
+      fs.futimesSync(fd, ...times);
+    },
+    fsyncSync: () => note('fsync'),
+    renameSync: (from: fs.PathLike, to: fs.PathLike) => {
+      note(`rename ${base(from)} ${base(to)}`);
+      fs.renameSync(from, to);
+    },
+    unlinkSync: (path: fs.PathLike) => {
+      calls.push(`unlink ${base(path)}`);
+      fs.unlinkSync(path);
+    },
+  };
+  const syncfs = () => {
+    calls.push('syncfs');
+    return fails(`syncfs ${calls.filter((call) => call === 'syncfs').length}`) === undefined ? 0 : -1;
+  };
+  const replies: Reply[] = [];
+  const work = createFileWork(faked as typeof fs, withSyncfs ? syncfs : undefined, (some) => replies.push(...some));
+  return { calls, replies, work };
+}
+
+function kept(id: number): Order {
+  const [at, name] = [join(folder, `t${id}`), join(folder, `n${id}`)];
+  return { do: 'keep', id, fd: fs.openSync(at, 'wx'), at, name, modified: 1_000 * id };
+}
+const commit: Order = { do: 'commit', devices: [3], directories: [3, 4] };
+
+describe('a group of small files', () => {
+  it('has its contents on the disk before its names, and those before anybody is told', () => {
+    const { calls, replies, work } = watched(() => undefined);
+    work([kept(1), kept(2)]);
+    expect(replies).toEqual([]);
+    work([commit]);
+    expect(calls).toEqual(['times', 'times', 'syncfs', 'rename t1 n1', 'rename t2 n2', 'syncfs']);
+    expect(replies).toEqual([{ id: 1 }, { id: 2 }, 'committed']);
+    expect(fs.readdirSync(folder)).toEqual(['n1', 'n2']);
+    expect(fs.statSync(join(folder, 'n2')).mtimeMs).toBe(2_000);
+  });
+
+  it('is synced file by file where whole file systems are not', () => {
+    const { calls, replies, work } = watched(() => undefined, false);
+    work([kept(1), kept(2), commit]);
+    expect(calls).toEqual(['times', 'fsync', 'times', 'fsync', 'rename t1 n1', 'rename t2 n2', 'fsync', 'fsync']);
+    expect(replies).toEqual([{ id: 1 }, { id: 2 }, 'committed']);
+  });
+
+  it('gets no name when contents could not be made durable, and leaves nothing', () => {
+    const { calls, replies, work } = watched((call) => (call === 'syncfs 1' || call === 'fsync' ? 'EIO' : undefined));
+    work([kept(1), kept(2), commit]);
+    expect(replies).toMatchObject([{ id: 1, code: 'EIO' }, { id: 2, code: 'EIO' }, 'committed']);
+    expect(calls.filter((call) => call.startsWith('rename'))).toEqual([]);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
+
+  it('is not said to be there when its names could not be made durable', () => {
+    const { replies, work } = watched((call) => (call === 'syncfs 2' ? 'EIO' : undefined));
+    work([kept(1), commit]);
+    expect(replies).toMatchObject([{ id: 1, code: 'EIO' }, 'committed']);
+  });
+
+  it('goes on without the one that cannot get its name or its times', () => {
+    fs.mkdirSync(join(folder, 'n1'));
+    const { replies, work } = watched((call) => (call === 'rename t2 n2' ? 'EACCES' : undefined));
+    work([kept(1), kept(2), kept(3), commit]);
+    expect(replies).toMatchObject([{ id: 1, code: 'EISDIR' }, { id: 2, code: 'EACCES' }, { id: 3 }, 'committed']);
+    expect(fs.readdirSync(folder)).toEqual(['n1', 'n3']);
+    const other = watched((call) => (call === 'times' ? 'EPERM' : undefined));
+    other.work([kept(4), commit]);
+    expect(other.replies).toMatchObject([{ id: 4, code: 'EPERM' }, 'committed']);
+    expect(fs.readdirSync(folder)).toEqual(['n1', 'n3']);
+  });
+
+  it('can be forgotten', () => {
+    const { replies, work } = watched(() => undefined);
+    work([kept(1), kept(2), { do: 'discard' }, commit]);
+    expect(replies).toEqual(['committed']);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('what a crash left', () => {
+  const hex = (value: number) => value.toString(16).toUpperCase().padStart(8, '0');
+  const gone = hex(spawnSync(process.execPath, ['--version']).pid);
+
+  it('goes when its process is gone, and nothing else does', () => {
+    const now = Date.UTC(2026, 0, 2);
+    const names = {
+      dead: `BIT00C0FFEE${gone}00000001.tmp`,
+      mine: `BIT00C0FFEE${hex(process.pid)}00000001.tmp`,
+      elsewhere: `BITDEADBEEF${gone}00000001.tmp`,
+      longAgo: `BITDEADBEEF${gone}00000002.tmp`,
+      oneFile: 'BIT0123456789ABCDEF.tmp',
+      journal: `BIT00C0FFEE${gone}00000001.tmp.journal`,
+      lower: `BIT00c0ffee${gone.toLowerCase()}00000001.tmp`,
+      process0: 'BIT00C0FFEE0000000000000001.tmp',
+      process1: 'BIT00C0FFEEFFFFFFFF00000001.tmp',
+    };
+    for (const [key, name] of Object.entries(names)) {
+      fs.writeFileSync(join(folder, name), 'x');
+      const age = key === 'longAgo' ? 25 * 3_600 : 3_600;
+      fs.utimesSync(join(folder, name), now / 1_000 - age, now / 1_000 - age);
+    }
+    const { work } = watched(() => undefined);
+    work([{ do: 'sweep', directory: folder, boot: '00C0FFEE', now }]);
+    const { dead: _, longAgo: __, lower, ...stay } = names;
+    expect(fs.readdirSync(folder).sort()).toEqual([...Object.values(stay), lower].sort());
+  });
+
+  it('is looked for once for each directory, by the thread too', async () => {
+    for (const expected of [1, 100]) {
+      const probe = new SmallFiles(undefined, 0o600, expected);
+      const directory = await probe.directoryOf(join(folder, 'first'));
+      probe.add(directory, [Buffer.from('first')], undefined, { path: join(folder, 'first'), ...silent });
+      // Named as the next crashed process of this machine would name it.
+      const [mine] = fs.readdirSync(folder).filter((name) => name.startsWith('BIT'));
+      const left = `${mine?.slice(0, 11)}${gone}00000001.tmp`;
+      fs.writeFileSync(join(folder, left), 'x');
+      await probe.settled();
+      await probe.close();
+      const next = new SmallFiles(undefined, 0o600, expected);
+      await next.directoryOf(join(folder, 'second'));
+      await next.close();
+      expect(fs.readdirSync(folder)).toEqual(['first']);
+    }
+  });
+});
+
+const silent = { done: () => undefined, failed: () => undefined };
