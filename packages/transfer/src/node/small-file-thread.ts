@@ -57,8 +57,8 @@ function loadFileSystemSync(host: NodeJS.Process): ((directory: number) => numbe
 /** Text and not a file, so that it is there in a bundle too. */
 const threadSource = `
 const { parentPort } = require('node:worker_threads');
-const load = ${loadFileSystemSync};
-const work = (${createFileWork})(require('node:fs'), load(process), (replies) => parentPort.postMessage(replies));
+const load = ${loadFileSystemSync.toString()};
+const work = (${createFileWork.toString()})(require('node:fs'), load(process), (replies) => parentPort.postMessage(replies));
 parentPort.on('message', (orders) => (orders === null ? parentPort.close() : work(orders)));
 `;
 
