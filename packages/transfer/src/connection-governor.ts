@@ -15,6 +15,8 @@ export class ConnectionGovernor {
   #capUntil = 0;
   /** The attempt to do better with more of them. */
   #trial: { readonly before: number; readonly rate: number } | undefined;
+  /** More connections did not pay although the way was free; it was left at that once. */
+  #doubted = false;
   #sample: { from: number; bytes: number } | undefined;
   #nextSample = 0;
 
@@ -54,8 +56,11 @@ export class ConnectionGovernor {
     this.#sample = undefined;
   }
 
-  /** Called now and then while `live` connections receive; `received` counts all bytes so far. True: open more. */
-  observe(received: number, live: number, now: number): boolean {
+  /**
+   * Called now and then while `live` connections receive; `received` counts all bytes so far. `free`: nothing waits in the way
+   * (`AnswerTimes`). True: open more.
+   */
+  observe(received: number, live: number, now: number, free: boolean): boolean {
     if (this.#fixed !== undefined || now < this.#nextSample || live < this.#target) return false;
     if (this.#sample === undefined) {
       this.#sample = { from: now, bytes: received };
@@ -68,14 +73,21 @@ export class ConnectionGovernor {
     this.#trial = undefined;
     if (trial !== undefined) {
       const promised = trial.rate * (1 + (this.#target / trial.before - 1) * worthwhile);
+      // Connections start much faster than lossy ways let them go on, so that the first comparison may mislead.
+      if (rate < promised && free && !this.#doubted) {
+        this.#doubted = true;
+        this.#nextSample = now;
+        return false;
+      }
       if (rate < promised) {
         // It did not pay: those that are too many end with what they have.
         this.#target = trial.before;
         this.#nextSample = now + patience;
         return false;
       }
+      this.#doubted = false;
     }
-    const more = Math.min(maximumConnections, Math.ceil(this.#target * growth));
+    const more = Math.min(maximumConnections, Math.ceil(this.#target * (free ? freeGrowth : growth)));
     this.#nextSample = now + (more > this.#target ? settling : patience);
     if (more <= this.#target) return false;
     this.#trial = { before: this.#target, rate };
@@ -94,6 +106,8 @@ const maximumConnections = 32;
 /** Bytes for each connection to a far server, at least. */
 const farShare = 1024 * 1024;
 const growth = 1.5;
+/** Where nothing waits in the way. */
+const freeGrowth = 2;
 /** Part of the proportional gain that makes more connections worth having. */
 const worthwhile = 0.5;
 /** Milliseconds: until new connections have reached their speed, for a measurement, and after a change that did not pay. */

@@ -1,4 +1,5 @@
 import { CarmineError } from '@carmine/errors';
+import { AnswerTimes } from './answer-times.ts';
 import { blockListUrl } from './block-list.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { ConnectionGovernor } from './connection-governor.ts';
@@ -29,6 +30,7 @@ type Ending = { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly
 class PlannerState implements Planner {
   readonly #checkpoints: Checkpoints;
   readonly #governor: ConnectionGovernor;
+  readonly #answerTimes = new AnswerTimes();
   readonly #pieceBytes: number;
   readonly #connections: number | undefined;
   readonly #probe: boolean;
@@ -213,6 +215,7 @@ class PlannerState implements Planner {
     while (stream.received + bytes >= stream.end && stream.end < stream.natural && this.#extend(stream, now));
     const taken = Math.min(bytes, stream.end - stream.received);
     stream.received += taken;
+    stream.longestPause = Math.max(stream.longestPause, now - stream.lastAt);
     stream.lastAt = now;
     stream.slot.silences = 0;
     stream.slot.meter.add(taken, now);
@@ -241,7 +244,9 @@ class PlannerState implements Planner {
     if (stream.state !== 'asked') return;
     this.#answered = true;
     stream.lastAt = now;
-    stream.slot.latency = now - stream.askedAt;
+    // The time that connecting took, perhaps while nothing passed, says little about the next answer.
+    stream.slot.latency = head.elapsed ?? now - stream.askedAt;
+    if (head.elapsed !== undefined) this.#answerTimes.add(head.elapsed, now);
     stream.slot.meter.begin(now);
     if (stream.purpose === 'probe') {
       // The answer to HEAD ends at once; waiting for that keeps the connection.
@@ -298,6 +303,7 @@ class PlannerState implements Planner {
     const own = nextSegment([{ start: 0, end: source.length }], stream.slot, [], this.#sharers(), this.#sizes(), now);
     // Until the server shows that it knows ranges, this may have to be all.
     stream.end = this.#ranges === true && this.#joinable() ? (own?.end ?? 0) : source.length;
+    this.#advance(now);
   }
 
   #isSame(ours: Source, theirs: Source): boolean {
@@ -575,7 +581,7 @@ class PlannerState implements Planner {
     if (!behind && !this.#heldBack && this.#joinable() && this.#ranges !== false) {
       for (const stream of silentStreams(this.#streams.live, now)) this.#replace(stream, now);
     }
-    this.#governor.observe(this.#received, this.#streams.live.length, now);
+    this.#governor.observe(this.#received, this.#streams.live.length, now, this.#answerTimes.isFree(now));
     if (this.#ending === undefined) this.#advance(now);
   }
 
@@ -592,16 +598,21 @@ class PlannerState implements Planner {
   #advance(now: number): void {
     const source = this.#source;
     this.#tickAt ??= now + tickTime;
-    if (this.#ending !== undefined || this.#preparing > 0 || this.#verifying) return;
-    if (this.#resumeAt !== undefined) return;
+    if (this.#ending !== undefined || this.#verifying || this.#resumeAt !== undefined) return;
     if (source === undefined) {
+      if (this.#preparing > 0) return;
       // After a change HEAD is enough: what is there may still be right.
       const probe = (this.#probe || this.#previous !== undefined) && !this.#headRefused;
       const purpose = probe ? 'probe' : 'first';
       if (this.#streams.live.length === 0) this.#ask(purpose, this.#streams.freeSlot(), 0, 0, false, now);
       return;
     }
+    // The journal is got ready meanwhile; what comes before that waits in memory.
     while (this.#streams.live.length < this.#target(now)) if (!this.#openOne(source, now)) break;
+    if (this.#preparing > 0) return;
+    const { length } = this.#streams.live;
+    // There are idle ones: they watch closely whom they can help.
+    if (length > 0 && length < this.#target(now)) this.#tickAt = Math.min(this.#tickAt, now + watchTime);
     if (this.#streams.all.length === 0 && this.#done.total === source.length) this.#conclude(source);
   }
 
@@ -809,6 +820,7 @@ const largestPiece = 256 * 1024 * 1024;
 const digestedPiece = 16 * 1024 * 1024;
 /** Milliseconds. */
 const tickTime = 500;
+const watchTime = 100;
 const waitTime = 1_000;
 /** Times that a connection is given up for silence before that is an error: two minutes, in the middle of a body. */
 const maximumSilences = 5;

@@ -3,15 +3,19 @@ export class RateMeter {
   #from: number | undefined;
   #bytes = 0;
   #rate: number | undefined;
+  #lastAt: number | undefined;
 
   /** Something is expected from now on. */
   begin(now: number): void {
+    // Nothing came for so long that it was not this connection's speed.
+    if (this.#lastAt !== undefined && now - this.#lastAt > longSilence) this.#rate = undefined;
     this.#from = now;
     this.#bytes = 0;
   }
 
   add(bytes: number, now: number): void {
     this.#from ??= now;
+    this.#lastAt = now;
     this.#bytes += bytes;
     this.#roll(now);
   }
@@ -40,3 +44,4 @@ export class RateMeter {
 /** Milliseconds. */
 const period = 500;
 const shortest = 50;
+const longSilence = 2_000;

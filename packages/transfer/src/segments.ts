@@ -41,16 +41,29 @@ export function nextSegment(
   const left = free.reduce((sum, { start, end }) => sum + end - start, 0);
   const rate = slot.meter.rate(now);
   const usual = usualRate(streams, now);
-  // A slow connection gets less, so that the others need not take it away again.
-  const skill = rate === undefined || usual === undefined ? 1 : Math.min(2, Math.max(1 / 16, rate / usual));
-  const share = (left / (connections * sharesAhead)) * skill;
+  // A slow connection gets less, so that the others need not take it away again. When nobody brings anything, nobody is slow.
+  const skill = rate === undefined || !usual ? 1 : Math.min(2, Math.max(1 / 16, rate / usual));
+  // As long as nobody knows how fast anybody is, less is at stake.
+  const ahead = usual === undefined ? 2 * sharesAhead : sharesAhead;
+  const share = (left / (connections * ahead)) * skill;
+  const speed = (rate ?? usual ?? 0) / 1_000;
   // Not so little that waiting for the next answer is a large part of it.
-  const worthIt = ((rate ?? 0) / 1_000) * (slot.latency ?? 0) * answersAhead;
-  const wanted = Math.min(sizes.largest, Math.max(share, worthIt, sizes.smallest));
+  const worthIt = speed * (slot.latency ?? 0) * answersAhead;
+  const wanted = Math.min(sizes.largest, Math.max(share, worthIt, leastPiece(sizes, rate ?? usual)));
   // Whole multiples: neighbours meet where file systems like it.
-  const size = Math.ceil(wanted / sizes.smallest) * sizes.smallest;
+  const size = Math.ceil(wanted / grain(sizes)) * grain(sizes);
   // No crumbs: what would be left of a gap goes with its last piece.
   return gap.end - gap.start <= size * 1.5 ? gap : { start: gap.start, end: gap.start + size };
+}
+
+/** Where connections are slow, pieces are smaller than elsewhere: it is time that makes them end together. */
+function leastPiece({ smallest }: SegmentSizes, rate: number | undefined): number {
+  return rate === undefined ? smallest : Math.min(smallest, Math.max(smallest / 8, (rate * leastTime) / 1_000));
+}
+
+/** What pieces are multiples of; bytes. */
+function grain({ smallest }: SegmentSizes): number {
+  return Math.max(1, Math.floor(smallest / 16));
 }
 
 /**
@@ -71,14 +84,17 @@ export function chooseTheft(
     if (victim.state === 'closed' || victim.purpose === 'probe' || victim.slot === slot) continue;
     const rest = victim.end - victim.received;
     const theirs = victim.state === 'open' ? (victim.slot.meter.rate(now) ?? usual) : usual;
-    const left = theirs === undefined ? rest : (rest * 1_000) / Math.max(theirs, 1);
+    // Who has said nothing for a while may say nothing for as long again: TCP waits twice as long after each loss.
+    const quiet = victim.paused ? 0 : now - (victim.state === 'open' ? victim.lastAt : victim.askedAt);
+    const left = theirs === undefined ? rest : Math.max((rest * 1_000) / Math.max(theirs, 1), quiet);
     if (best !== undefined && left <= best.left) continue;
     // Who has not begun yet may be as fast as anybody; and only the silent are robbed of everything, or it would not end.
-    const fair = victim.state === 'open' ? portion(rest, mine, theirs, latency) : rest / 2;
-    const silent = victim.state === 'open' && !victim.paused && now - victim.lastAt >= silence;
+    const pace = theirs === undefined ? undefined : Math.min(theirs, (rest * 1_000) / Math.max(left, 1));
+    const fair = victim.state === 'open' ? portion(rest, mine, pace, latency) : rest / 2;
+    const silent = quiet >= Math.max(leastSilence, silentAnswers * latency);
     const taken = Math.floor(silent && fair >= rest / 2 ? rest : Math.min(fair, rest - 1));
     // In the first moments nobody knows how fast anybody is; then only much is worth it.
-    const least = theirs === undefined ? sizes.smallest * 2 : Math.floor(sizes.smallest / 4);
+    const least = theirs === undefined ? sizes.smallest * 2 : Math.floor(leastPiece(sizes, mine) / 4);
     if (taken < Math.max(1, least)) continue;
     // Asking costs an answer's time and, in the end, the victim's connection.
     if (theirs !== undefined && left < 2 * latency + leastLeft) continue;
@@ -95,7 +111,7 @@ function portion(rest: number, mine: number | undefined, theirs: number | undefi
 }
 
 /** Bytes per second of one connection, the mean of those that receive. */
-function usualRate(streams: readonly Stream[], now: number): number | undefined {
+export function usualRate(streams: readonly Stream[], now: number): number | undefined {
   const rates = streams
     .filter((stream) => stream.state === 'open')
     .map((stream) => stream.slot.meter.rate(now))
@@ -110,8 +126,11 @@ function usualLatency(streams: readonly Stream[]): number | undefined {
 /** Parts of equal size that each connection would still get. */
 const sharesAhead = 2;
 /** A part takes at least this many times as long as waiting for its answer. */
-const answersAhead = 10;
-/** Milliseconds without a word, after which another connection may have all that a stream was to fetch. */
-const silence = 1_000;
+const answersAhead = 4;
+/** Milliseconds that the smallest part takes, where connections are slow. */
+const leastTime = 100;
+/** Milliseconds without a word, and as many times an answer's, after which another connection may have all that a stream was to fetch. */
+const leastSilence = 400;
+const silentAnswers = 4;
 /** Milliseconds that a stream must still need before anybody takes some of it. */
 const leastLeft = 100;

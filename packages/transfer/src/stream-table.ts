@@ -59,6 +59,7 @@ export class StreamTable {
       journalled: start,
       askedAt: now,
       lastAt: now,
+      longestPause: 0,
     };
     this.#all.push(stream);
     return stream;

@@ -26,6 +26,8 @@ export interface Stream {
   readonly askedAt: number;
   /** When it was last heard of, or let go on. */
   lastAt: number;
+  /** Milliseconds between two things that were heard of it, at most. */
+  longestPause: number;
 }
 
 /** One connection that may be open, and what is known of it. */

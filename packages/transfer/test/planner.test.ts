@@ -18,7 +18,7 @@ const lost = () => new CarmineError('transfer/connection-lost', { context: { ori
 
 /** A planner with a hand on every event; commands are collected. */
 function drive(options: PlannerOptions) {
-  const planner = createPlanner({ checkpointBytes: 200, pieceBytes: 100, probe: true, ...options });
+  const planner = createPlanner({ checkpointBytes: 200, pieceBytes: 160, probe: true, ...options });
   let now = 0;
   const tell = (event: PlannerEvent): PlannerCommand[] => {
     planner.handle(event, now);
@@ -76,11 +76,11 @@ describe('planner', () => {
   it('cuts a file into pieces for its connections, and gives each connection the next one', () => {
     const { tell, requests } = begun({ connections: 2 });
     expect(requests).toMatchObject([
-      { stream: 2, slot: 0, request: { range: { start: 0, end: 300 } } },
-      { stream: 3, slot: 1, request: { range: { start: 300, end: 500 } } },
+      { stream: 2, slot: 0, request: { range: { start: 0, end: 160 } } },
+      { stream: 3, slot: 1, request: { range: { start: 160, end: 320 } } },
     ]);
-    tell({ type: 'responded', stream: 3, head: part(300, 500) });
-    tell({ type: 'received', stream: 3, bytes: 200 });
+    tell({ type: 'responded', stream: 3, head: part(160, 320) });
+    tell({ type: 'received', stream: 3, bytes: 160 });
     const after = tell({ type: 'ended', stream: 3 });
     expect(after).toMatchObject([
       { type: 'flush', stream: 3 },
@@ -143,21 +143,21 @@ describe('planner', () => {
   it('knows how far the file is written from its beginning, and takes back what will be written again', () => {
     const { planner, tell } = begun({ connections: 2, computeSha256: true });
     expect([planner.wantsDigest, planner.contiguous]).toEqual([true, 0]);
-    tell({ type: 'responded', stream: 2, head: part(0, 300) });
-    tell({ type: 'responded', stream: 3, head: part(300, 500) });
+    tell({ type: 'responded', stream: 2, head: part(0, 160) });
+    tell({ type: 'responded', stream: 3, head: part(160, 320) });
     tell({ type: 'received', stream: 3, bytes: 50 });
     tell({ type: 'written', stream: 3, bytes: 50 });
     expect(planner.contiguous).toBe(0);
-    tell({ type: 'received', stream: 2, bytes: 150 });
+    tell({ type: 'received', stream: 2, bytes: 130 });
     tell({ type: 'written', stream: 2, bytes: 120 });
     expect(planner.contiguous).toBe(120);
-    tell({ type: 'received', stream: 2, bytes: 150 });
-    tell({ type: 'written', stream: 2, bytes: 180 });
-    expect(planner.contiguous).toBe(350);
+    tell({ type: 'received', stream: 2, bytes: 30 });
+    tell({ type: 'written', stream: 2, bytes: 40 });
+    expect(planner.contiguous).toBe(210);
     // Journalled so far: 50 of stream 3. More than announced: what else stream 2 brought is void.
     tell({ type: 'journalled', sequence: 1 });
     expect(tell({ type: 'received', stream: 2, bytes: 1 })).toContainEqual({ type: 'abort', stream: 2, discard: true });
-    expect(planner.contiguous).toBeLessThan(300);
+    expect(planner.contiguous).toBeLessThan(160);
   });
 
   it('opens one connection until the server has shown that it knows ranges', () => {
@@ -165,20 +165,35 @@ describe('planner', () => {
     tell({ type: 'start' });
     tell({ type: 'responded', stream: 1, head: head(200, { etag: '"1"', 'content-length': '1000' }) });
     tell({ type: 'ended', stream: 1 });
-    expect(tell({ type: 'prepared' })).toMatchObject([{ stream: 2, request: { range: { start: 0, end: 200 } } }]);
-    expect(tell({ type: 'responded', stream: 2, head: part(0, 200) })).toMatchObject([{ stream: 3 }, { stream: 4 }]);
+    expect(tell({ type: 'prepared' })).toMatchObject([{ stream: 2, request: { range: { start: 0, end: 160 } } }]);
+    expect(tell({ type: 'responded', stream: 2, head: part(0, 160) })).toMatchObject([{ stream: 3 }, { stream: 4 }]);
+  });
+
+  it('opens the others while the journal is got ready for the version that the first answer told', () => {
+    const { planner, tell } = drive({ connections: 3, probe: false });
+    tell({ type: 'start' });
+    expect(tell({ type: 'responded', stream: 1, head: head(200, describe1000) })).toMatchObject([
+      { type: 'prepare' },
+      { type: 'request', stream: 2, request: { range: { start: 160, end: 320 } } },
+      { type: 'request', stream: 3 },
+    ]);
+    // What they bring is neither written nor journalled before that, nor is the transfer over.
+    tell({ type: 'responded', stream: 2, head: part(160, 320) });
+    expect(tell({ type: 'received', stream: 2, bytes: 160 }).map(({ type }) => type)).not.toContain('checkpoint');
+    expect(planner.contiguous).toBe(0);
+    expect(tell({ type: 'prepared' })).toEqual([]);
   });
 
   it('does not give up for a connection too many, but for the last one', () => {
     const { tell, wait } = begun({ connections: 2 });
     const busy = () => head(503, {});
-    tell({ type: 'responded', stream: 2, head: part(0, 200) });
+    tell({ type: 'responded', stream: 2, head: part(0, 160) });
     expect(tell({ type: 'responded', stream: 3, head: busy() })).toEqual([{ type: 'abort', stream: 3, discard: true }]);
-    tell({ type: 'received', stream: 2, bytes: 200 });
+    tell({ type: 'received', stream: 2, bytes: 160 });
     const next = tell({ type: 'ended', stream: 2 });
     expect(next).toMatchObject([{ type: 'flush' }, { type: 'request', stream: 4 }]);
     tell({ type: 'responded', stream: 4, head: busy() });
-    tell({ type: 'written', stream: 2, bytes: 200 });
+    tell({ type: 'written', stream: 2, bytes: 160 });
     tell({ type: 'journalled', sequence: 1 });
     // It went well until now: once more, a little later.
     expect(wait(999)).toEqual([]);

@@ -46,6 +46,7 @@ export class RawConnection implements Connection {
   #buffer: ReceiveBuffer | undefined;
   #exchange: RawExchange | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #impatience: NodeJS.Timeout | undefined;
   #paused = false;
   #flushing = false;
   readonly #regulate = () => this.#setPaused();
@@ -118,7 +119,8 @@ export class RawConnection implements Connection {
 
   // --- the socket ----------------------------------------------------------------------------------------------------
 
-  #connect(): void {
+  /** `attempt`: how many before it were given up because nothing came of them. */
+  #connect(attempt = 0): void {
     this.logon.reconnect();
     this.#socketError = undefined;
     this.#connected = false;
@@ -128,7 +130,9 @@ export class RawConnection implements Connection {
     const socket = this.#open(reading);
     this.#socket = socket;
     this.#pool.wait(this.#regulate);
-    this.#startTimer(this.#times.connect);
+    if (attempt === 0) this.#startTimer(this.#times.connect);
+    // From here on the other side is waited for, not a resolver of names.
+    socket.on('connectionAttempt', () => this.#connectSoon(socket, attempt));
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       if (this.#socket !== socket) return;
       const refused = 'encrypted' in socket ? this.#refused(socket as TLSSocket) : undefined;
@@ -145,6 +149,22 @@ export class RawConnection implements Connection {
     });
     socket.once('end', () => this.#lost(socket));
     socket.once('close', () => this.#lost(socket));
+  }
+
+  /**
+   * TCP asks again after 1, 3, 7, 15 s; when the way was cut, a new socket finds sooner out that it is free again. A server that is
+   * really far away has more time now and then.
+   */
+  #connectSoon(socket: Socket, attempt: number): void {
+    clearTimeout(this.#impatience);
+    this.#impatience = setTimeout(
+      () => {
+        if (this.#socket !== socket || !socket.connecting) return;
+        socket.destroy();
+        this.#connect(attempt + 1);
+      },
+      attempt % 4 === 3 ? farConnect : quickConnect,
+    );
   }
 
   #lost(socket: Socket): void {
@@ -177,6 +197,7 @@ export class RawConnection implements Connection {
     this.#socket = undefined;
     this.#reading = undefined;
     clearTimeout(this.#timer);
+    clearTimeout(this.#impatience);
     this.#timer = undefined;
     this.#pool.leave(this.#regulate);
     const buffer = this.#buffer;
@@ -381,6 +402,10 @@ function invalidInterim(origin: string): CarmineError {
 
 /** Of one request. */
 const maximumInterim = 128;
+
+/** UNSPECIFIED: milliseconds until another socket is tried. */
+const quickConnect = 1_000;
+const farConnect = 5_000;
 
 /** Where the octets go that nobody wants; nobody reads them. */
 const sink = new Uint8Array(64 * 1024);

@@ -19,6 +19,8 @@ export interface World {
   readonly link: number;
   /** Bytes per second of the n-th connection that is opened, from 0. */
   rate(connection: number): number;
+  /** Milliseconds that an answer waits where the connections could bring more than the link carries. */
+  readonly queue?: number | undefined;
   /** A connection is reset when it has carried so much. */
   readonly resetAfter?: number | undefined;
   /** Of 1,000 connections, how many bring nothing more after a while, without a word. */
@@ -88,6 +90,11 @@ export function runThrough(world: World, options: PlannerOptions, allowed: numbe
     const contentRange = `bytes ${range.start}-${range.end - 1}/${world.length}`;
     return { status: 206, headers: { ...headers, 'content-range': contentRange }, origin: 'o' };
   };
+  const waiting = (): number => {
+    const receiving = [...open.values()].filter(({ answered, paused }) => answered && !paused);
+    const demand = receiving.reduce((sum, { connection }) => sum + world.rate(connection.number), 0);
+    return demand >= world.link ? (world.queue ?? 40) : 0;
+  };
   const obey = (command: PlannerCommand): void => {
     expect(over).toBe(false);
     switch (command.type) {
@@ -110,12 +117,12 @@ export function runThrough(world: World, options: PlannerOptions, allowed: numbe
           connection = { number: opened++, carried: 0, stallsAt };
           connections.set(command.slot, connection);
         }
-        const head = answer(range);
+        const head = { ...answer(range), elapsed: world.roundTrip + waiting() };
         open.set(command.stream, {
           stream: command.stream,
           connection,
           answered: false,
-          answersAt: now + world.roundTrip * (fresh ? 2 : 1),
+          answersAt: now + (fresh ? world.roundTrip : 0) + head.elapsed,
           paused: false,
           position: start,
           end: stop,
