@@ -357,6 +357,7 @@ export class JobRunner {
     onProgress: () => void,
   ): FileTransfer {
     return this.#options.transfers({
+      jobId: job?.jobId,
       url: file.remoteUrl,
       path: file.localFile,
       temporaryName: file.temporaryName,

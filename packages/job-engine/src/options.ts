@@ -19,6 +19,8 @@ export interface EngineClock {
 
 /** What the engine wants fetched. */
 export interface TransferRequest {
+  /** Its files may use each other's connections; absent: nothing will be fetched. */
+  readonly jobId: string | undefined;
   readonly url: string;
   readonly path: string;
   readonly temporaryName: string;

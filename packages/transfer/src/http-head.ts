@@ -107,6 +107,11 @@ export function bodyOf(head: HttpHead, method: 'HEAD' | 'GET'): HttpBody {
   return length === undefined ? { kind: 'unusual' } : { kind: 'length', length };
 }
 
+/** The body is in chunks, and in nothing else. */
+export function isChunked(head: HttpHead): boolean {
+  return head.minorVersion === 1 && fieldValues(head, 'transfer-encoding').join().toLowerCase() === 'chunked';
+}
+
 /** RFC 9112, section 9.3: in HTTP/1.1 a connection stays unless somebody says otherwise. */
 export function staysOpen(head: HttpHead): boolean {
   for (const [name, value] of head.fields) {

@@ -230,6 +230,8 @@ describe('what is unusual is asked for again by undici, which does the rest', ()
     await fetchFrom(origin, { authenticator, connections: 2, pieceBytes: 10_000 });
     expect(same()).toBe(true);
     expect(new Set(admitted).size).toBe(1);
+    // The challenge ends, and its connection goes on to be the one that was logged on.
+    expect(origin.connections).toBeLessThanOrEqual(2);
   });
 });
 

@@ -5,9 +5,10 @@ import {
   createHttpReceiverFactory,
   createRateLimit,
   credentialAuthenticators,
+  type HttpReceiverFactory,
   nodePlatform,
 } from '@carmine/transfer/node';
-import type { TransferFactory } from '../options.ts';
+import type { TransferFactory, TransferRequest } from '../options.ts';
 
 export interface NodeTransferOptions
   extends Pick<PlannerOptions, 'connections' | 'checkpointBytes' | 'checkpointTime' | 'largeFile'> {
@@ -34,6 +35,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
   const rateLimits = limited
     ? [createRateLimit({ bytesPerSecond, periods: timetable.map(parseRatePeriod) })]
     : undefined;
+  const jobs = new JobReceivers(options);
   return (request) =>
     createFileTransfer(platform, {
       ...options,
@@ -45,16 +47,51 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       onProgress: request.onProgress,
       rateLimits,
       background: options.backgroundYields === true && request.background,
-      receivers: createHttpReceiverFactory({
-        userAgent: options.userAgent,
-        trust: options.trust,
-        clientCertificate: request.clientCertificate,
-        authenticator: credentialAuthenticators(request.credentials, options.tickets),
-        proxy: proxyChoice(request.proxy),
-        proxyAuthenticator: credentialAuthenticators(request.credentials, options.tickets, 'proxy'),
-      }),
+      receivers: jobs.of(request),
     });
 }
+
+/**
+ * The connections of each job: a file takes over those of the one before, as who they were opened for. Never those of another job, and none that was opened
+ * with other credentials, another certificate or another proxy.
+ */
+class JobReceivers {
+  readonly #options: NodeTransferOptions;
+  readonly #jobs = new Map<string, { readonly identity: string; readonly receivers: HttpReceiverFactory }>();
+
+  constructor(options: NodeTransferOptions) {
+    this.#options = options;
+  }
+
+  of(request: TransferRequest): HttpReceiverFactory {
+    const { jobId, credentials, clientCertificate, proxy } = request;
+    if (jobId === undefined) return this.#create(request);
+    const identity = JSON.stringify([credentials, clientCertificate ?? null, proxy]);
+    const known = this.#jobs.get(jobId);
+    if (known?.identity === identity) return known.receivers;
+    known?.receivers.close();
+    for (const [id, { receivers }] of this.#jobs) if (receivers.isIdle()) this.#jobs.delete(id);
+    const receivers = this.#create(request);
+    this.#jobs.set(jobId, { identity, receivers });
+    return receivers;
+  }
+
+  #create({ credentials, clientCertificate, proxy }: TransferRequest): HttpReceiverFactory {
+    const { userAgent, trust, tickets } = this.#options;
+    return createHttpReceiverFactory({
+      userAgent,
+      trust,
+      clientCertificate,
+      authenticator: credentialAuthenticators(credentials, tickets),
+      proxy: proxyChoice(proxy),
+      proxyAuthenticator: credentialAuthenticators(credentials, tickets, 'proxy'),
+      idle: idleTime,
+    });
+  }
+}
+
+/** Milliseconds; servers that close early do so after five seconds. */
+const idleTime = 4_000;
 
 /** UNSPECIFIED: nobody has settings of their own here, as users of Windows do; `preconfig` means the agent's environment. */
 function proxyChoice({ usage, proxyList, bypassList }: ProxySettings): ProxyChoice {

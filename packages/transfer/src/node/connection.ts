@@ -40,6 +40,8 @@ export interface HttpReceiverOptions {
   /** Who we are to the proxy. */
   readonly proxyAuthenticator?: AuthenticatorFactory | undefined;
   readonly tls?: TlsPolicy | undefined;
+  /** Milliseconds that a connection waits for the next file of the same receivers; default 0: it is closed. */
+  readonly idle?: number | undefined;
   /** False: everything goes over undici, also what the fast way could take. */
   readonly fast?: boolean | undefined;
 }
@@ -60,6 +62,10 @@ export interface Connection {
   send(request: RequestHead, attempt: Attempt): void;
   /** Ends it; an attempt under way hears nothing more. */
   close(): void;
+  /** Puts it aside for somebody else; false or absent: it is of no use to anybody. Meanwhile it keeps no program running. */
+  park?(): boolean;
+  /** Takes it up again; false: it was lost meanwhile. */
+  unpark?(): boolean;
 }
 
 /** Listens to one request: head, data…, end; or error; or unsuited. Each at most once and nothing after those. */
@@ -70,8 +76,11 @@ export interface Attempt {
   readonly data: DataReceiver;
   end(): void;
   error(thrown: unknown): void;
-  /** The answer is nothing for this connection: nothing of it was told, and the request is to be sent over another one. */
-  unsuited(): void;
+  /**
+   * The answer is nothing for this connection: nothing of it was told, and the request is to be sent over another one. `challenge`: it was
+   * one, so the others of this origin will be like that.
+   */
+  unsuited(challenge: boolean): void;
 }
 
 export interface AttemptControl {
@@ -108,6 +117,11 @@ export class ConnectionLogon {
 
   connected(socket: Socket): void {
     this.#socket = socket;
+  }
+
+  /** An exchange has begun and not ended: the connection is nothing for another request. */
+  get halfway(): boolean {
+    return this.answered > 0 && this.authenticator?.complete === false;
   }
 
   get possible(): boolean {

@@ -14,6 +14,7 @@ import {
   ConnectionLogon,
   type HttpReceiverOptions,
 } from './connection.ts';
+import { IdleConnections } from './idle-connections.ts';
 import { RawConnection } from './raw-connection.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
 import { type ConnectionProxy, UndiciConnection } from './undici-connection.ts';
@@ -22,15 +23,28 @@ import { type ConnectionProxy, UndiciConnection } from './undici-connection.ts';
  * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
  * until an answer is nothing for it; from then on undici does the rest of the transfer with that origin.
  */
-export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): ReceiverFactory {
+export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): HttpReceiverFactory {
   const shared: Shared = {
     options,
     headers: checkHeaders(options.headers ?? []),
     secureContexts: createSecureContexts(options),
     pool: new BufferPool(maximumWaiting),
     general: new Set(),
+    idle: options.idle === undefined ? undefined : new IdleConnections(options.idle),
+    used: 0,
   };
-  return (url) => new HttpReceiver(url, shared);
+  return Object.assign((url: string) => new HttpReceiver(url, shared), {
+    close: () => shared.idle?.close(),
+    isIdle: () => shared.used === 0 && shared.idle?.empty !== false,
+  });
+}
+
+/** Receivers that may share connections, one after the other. */
+export interface HttpReceiverFactory extends ReceiverFactory {
+  /** Closes the connections that nobody uses. */
+  close(): void;
+  /** There is no connection, used or waiting. */
+  isIdle(): boolean;
 }
 
 /** What the receivers of one transfer have in common. */
@@ -39,14 +53,20 @@ interface Shared {
   readonly headers: Readonly<Record<string, string>>;
   readonly secureContexts: SecureContexts;
   readonly pool: BufferPool;
-  /** Origins whose answers are nothing for the fast way. */
+  /** Places whose answers are nothing for the fast way: files, and origins whose challenges are not. */
   readonly general: Set<string>;
+  readonly idle: IdleConnections | undefined;
+  /** Connections in use. */
+  used: number;
 }
 
 class HttpReceiver implements Receiver {
   #url: Place;
   readonly #shared: Shared;
   #connection: Connection | undefined;
+  /** Of the connection, among those that wait. */
+  #place = '';
+  #proxied = false;
   #attempts = 0;
   /** Where redirects led, for the rest of this connection. */
   #target: Place;
@@ -73,22 +93,33 @@ class HttpReceiver implements Receiver {
   }
 
   close(): void {
-    this.#connection?.close();
+    const connection = this.#connection;
     this.#connection = undefined;
+    if (connection === undefined) return;
+    this.#shared.used--;
+    if (this.#shared.idle === undefined) connection.close();
+    else this.#shared.idle.give(this.#place, connection);
   }
 
   /** The connection to the origin of `url`; there is one at a time. */
   connectionTo({ href, origin }: Place): Connection {
-    if (this.#connection?.origin === origin) return this.#connection;
+    const { options, secureContexts, pool, general, idle } = this.#shared;
+    const unusual = options.fast === false || general.has(origin) || general.has(href);
+    const current = this.#connection;
+    // What undici was needed for is over with its file.
+    if (current?.origin === origin && (this.#proxied || current instanceof RawConnection !== unusual)) return current;
     this.close();
-    const { options, secureContexts, pool, general } = this.#shared;
     const own = origin === this.#url.origin;
-    const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
     const proxy = options.proxy === undefined ? undefined : this.#proxyFor(href, options.proxy);
+    this.#proxied = proxy !== undefined;
+    // Where redirects lead nobody logs on: such a connection is never one to the origin of a file.
+    this.#place = `${own} ${origin}`;
+    this.#shared.used++;
+    const logon = () => new ConnectionLogon(origin, own ? options.authenticator : undefined);
     this.#connection =
-      options.fast === false || general.has(origin) || proxy !== undefined
-        ? new UndiciConnection(origin, own, logon, options, secureContexts, proxy)
-        : new RawConnection(origin, own, logon, options, secureContexts, pool);
+      unusual || proxy !== undefined
+        ? new UndiciConnection(origin, own, logon(), options, secureContexts, proxy)
+        : (idle?.take(this.#place) ?? new RawConnection(origin, own, logon(), options, secureContexts, pool));
     return this.#connection;
   }
 
@@ -101,9 +132,9 @@ class HttpReceiver implements Receiver {
     return { ...proxy, logon: new ConnectionLogon(origin, this.#shared.options.proxyAuthenticator, true) };
   }
 
-  /** From now on undici does what there is to do with this origin. */
-  useGeneral(origin: string): void {
-    this.#shared.general.add(origin);
+  /** From now on undici does what there is to do with this file, or with all of this origin. */
+  useGeneral(place: string): void {
+    this.#shared.general.add(place);
     this.close();
   }
 
@@ -274,9 +305,9 @@ class Exchange implements ReceiverExchange {
   }
 
   /** The same again, from the beginning, on a connection that takes everything. */
-  again(connection: Connection, url: Place): void {
+  again(place: string, url: Place): void {
     if (this.#over) return;
-    this.#receiver.useGeneral(connection.origin);
+    this.#receiver.useGeneral(place);
     this.#legs = 0;
     this.send(url);
   }
@@ -407,8 +438,8 @@ class AttemptHandler implements Attempt {
     this.#exchange.error(thrown, this.#url);
   }
 
-  unsuited(): void {
-    this.#exchange.again(this.#connection, this.#url);
+  unsuited(challenge: boolean): void {
+    this.#exchange.again(challenge ? this.#connection.origin : this.#url.href, this.#url);
   }
 }
 

@@ -1,11 +1,13 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
+import { ChunkedEnd } from '../chunked-body.ts';
 import {
   bodyOf,
   fieldValues,
   type HttpHead,
   headEnd,
+  isChunked,
   joinedFields,
   maximumHead,
   parseHttpHead,
@@ -101,6 +103,24 @@ export class RawConnection implements Connection {
   close(): void {
     this.#exchange = undefined;
     this.#drop();
+  }
+
+  park(): boolean {
+    const socket = this.#socket;
+    if (socket === undefined || !this.#connected || this.#exchange !== undefined || this.logon.halfway) return false;
+    if (this.#buffer !== undefined && this.#buffer.fresh.length > 0) return false;
+    // Its buffer stays: Node has it already for what comes next.
+    this.#pool.leave(this.#regulate);
+    socket.unref();
+    return true;
+  }
+
+  unpark(): boolean {
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed) return false;
+    this.#pool.wait(this.#regulate);
+    socket.ref();
+    return true;
   }
 
   #control(exchange: RawExchange): AttemptControl {
@@ -309,15 +329,19 @@ export class RawConnection implements Connection {
       return;
     }
     const body = bodyOf(head, request.method);
-    if (body.kind === 'unusual' && (head.status < 300 || (head.status === 401 && this.logon.possible))) {
+    const answered = head.status === 401 && this.logon.possible;
+    // A challenge in chunks ends somewhere too: what NTLM needs is the connection, not what it says to people.
+    const skipped = body.kind === 'unusual' && answered && isChunked(head);
+    if (body.kind === 'unusual' && (head.status < 300 || answered) && !skipped) {
       this.close();
-      attempt.unsuited();
+      attempt.unsuited(answered);
       return;
     }
     const next: ReadingBody = {
       at: 'body',
       left: body.kind === 'length' ? body.length : 0,
-      reusable: body.kind !== 'unusual' && staysOpen(head),
+      reusable: (body.kind !== 'unusual' || skipped) && staysOpen(head),
+      skip: skipped ? new ChunkedEnd(this.origin) : undefined,
     };
     exchange.state = next;
     // Where there is no room for that, writing is slower, no more.
@@ -334,6 +358,7 @@ export class RawConnection implements Connection {
 
   #onBody(exchange: RawExchange, state: ReadingBody, buffer: ReceiveBuffer): void {
     this.#timer?.refresh();
+    if (state.skip !== undefined && !this.#skip(state.skip, buffer)) return;
     const fresh = buffer.filled - buffer.taken;
     if (fresh < state.left) {
       // What one turn of the loop brings in many small reads (TLS: 16 KiB each) is handed on in one piece.
@@ -358,6 +383,18 @@ export class RawConnection implements Connection {
     if (state.reusable) this.#setPaused();
     else this.#drop();
     exchange.attempt.end();
+  }
+
+  /** True when the body that nobody wants is over. */
+  #skip(body: ChunkedEnd, buffer: ReceiveBuffer): boolean {
+    try {
+      const count = body.feed(buffer.fresh);
+      buffer.taken += count ?? buffer.fresh.length;
+      return count !== undefined;
+    } catch (thrown) {
+      this.#fail(thrown);
+      return false;
+    }
   }
 
   /** Hands on what has arrived of the body. */
@@ -386,6 +423,8 @@ interface ReadingBody {
   left: number;
   /** Whether the connection can be used again. */
   reusable: boolean;
+  /** Where a body ends of which nothing is handed on. */
+  readonly skip: ChunkedEnd | undefined;
 }
 
 interface RawExchange {
