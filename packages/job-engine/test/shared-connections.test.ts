@@ -71,7 +71,7 @@ describe('the connections of jobs', () => {
     expect(readdirSync(inbox)).toHaveLength(50);
   });
 
-  it('go to no other job, and not on when the job is somebody else', async () => {
+  it('go to no other job', async () => {
     const [first, second] = [await job('first', 5), await job('second', 5)];
     await complete(first, second);
     expect([...sockets.values()].map((who) => [...who])).toEqual([['first nobody'], ['second nobody']]);

@@ -35,32 +35,29 @@ async function fetchFiles(count: number, receivers: Receivers, url = origin.url)
 }
 
 describe('files that come over the same receivers', () => {
-  it.each(['ntlm', 'negotiate'] as const)(
-    'log on once for each connection with %s, and need few',
-    async (scheme) => {
-      const admitted = protect(origin, [scheme], false);
-      const { behaviour } = origin;
-      let refused = 0;
-      origin.behaviour = (request, response, seen) => {
-        const handled = behaviour?.(request, response, seen) ?? false;
-        if (handled) refused++;
-        return handled;
-      };
-      const authenticator = credentialAuthenticators([
-        { target: 'server', scheme, userName: 'admin', password: 'Pässw0rd' },
-      ]);
-      const receivers = createHttpReceiverFactory({ authenticator, idle: 60_000 });
-      await fetchFiles(50, receivers);
-      expect(origin.connections).toBe(1);
-      // Asked for a name, and with NTLM for the proof: never again after that.
-      expect(refused).toBeLessThanOrEqual(2);
-      expect(new Set(admitted).size).toBe(1);
-      expect(readdirSync(folder)).toHaveLength(50);
-      expect(receivers.isIdle()).toBe(false);
-      receivers.close();
-      expect(receivers.isIdle()).toBe(true);
-    },
-  );
+  it.each(['ntlm', 'negotiate'] as const)('log on once for each connection with %s, and need few', async (scheme) => {
+    const admitted = protect(origin, [scheme], false);
+    const { behaviour } = origin;
+    let refused = 0;
+    origin.behaviour = (request, response, seen) => {
+      const handled = behaviour?.(request, response, seen) ?? false;
+      if (handled) refused++;
+      return handled;
+    };
+    const authenticator = credentialAuthenticators([
+      { target: 'server', scheme, userName: 'admin', password: 'Pässw0rd' },
+    ]);
+    const receivers = createHttpReceiverFactory({ authenticator, idle: 60_000 });
+    await fetchFiles(50, receivers);
+    expect(origin.connections).toBe(1);
+    // Asked for a name, and with NTLM for the proof: never again after that.
+    expect(refused).toBeLessThanOrEqual(2);
+    expect(new Set(admitted).size).toBe(1);
+    expect(readdirSync(folder)).toHaveLength(50);
+    expect(receivers.isIdle()).toBe(false);
+    receivers.close();
+    expect(receivers.isIdle()).toBe(true);
+  });
 
   it('have a connection of their own unless told otherwise', async () => {
     const receivers = createHttpReceiverFactory();
