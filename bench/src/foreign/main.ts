@@ -8,6 +8,7 @@ import { curlChecks } from './curl.ts';
 import { dcomChecks } from './dcom.ts';
 import { mitKerberosChecks } from './mit-kerberos.ts';
 import { isThere, runPeer } from './peers.ts';
+import { proxyChecks } from './proxies.ts';
 import { sambaChecks } from './samba.ts';
 import { sambaAdChecks } from './samba-ad.ts';
 import { sambaGensecChecks } from './samba-gensec.ts';
@@ -17,7 +18,7 @@ import { webOriginChecks } from './web-origins.ts';
 /**
  * The foreign-peer suite: programs that nobody here wrote drive the agents. A peer that is not on this machine is "not
  * run"; with --require that is a failure. --only=kerberos runs the part with MIT's KDC alone, --only=dcom that of WMI
- * clients, --only=samba-ad that with a Samba AD, --only=origins that of web servers as origins, --only=url-server that of the URL server. Last line: `N passed, N failed, N skipped`.
+ * clients, --only=samba-ad that with a Samba AD, --only=origins that of web servers as origins, --only=proxies that of a proxy, --only=url-server that of the URL server. Last line: `N passed, N failed, N skipped`.
  */
 
 /** Makes OpenSSL's legacy algorithms available to a peer. */
@@ -37,6 +38,7 @@ if (process.argv.includes('--only=kerberos')) await mitKerberosChecks(checks);
 else if (process.argv.includes('--only=dcom')) await dcomChecks(checks);
 else if (process.argv.includes('--only=samba-ad')) await inSandbox(({ folder }) => sambaAdChecks(checks, folder));
 else if (process.argv.includes('--only=origins')) await inSandbox((sandbox) => webOriginChecks(checks, sandbox));
+else if (process.argv.includes('--only=proxies')) await inSandbox((sandbox) => proxyChecks(checks, sandbox));
 else if (process.argv.includes('--only=url-server')) await inSandbox(urlServerAlone);
 else await inSandbox(suite);
 const [passed, failed, skipped] = [checks.count('passed'), checks.count('failed'), checks.count('not run')];
@@ -125,6 +127,7 @@ async function suite(sandbox: Sandbox): Promise<void> {
   } else checks.add('pywinrm', 'not run', 'python3-winrm is not installed');
 
   await webOriginChecks(checks, sandbox);
+  await proxyChecks(checks, sandbox);
   await urlServerChecks(checks, sandbox, 500);
   await mitKerberosChecks(checks);
   await sambaChecks(checks, 100_000);

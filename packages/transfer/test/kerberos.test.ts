@@ -11,6 +11,7 @@ import { credentialAuthenticators, type DownloadOptions, download } from '@carmi
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authority, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
+import { TestProxy } from './support/http-proxy.ts';
 import { admin, protect } from './support/protect.ts';
 
 const content = new SeededRandom(3).bytes(200_000);
@@ -93,6 +94,18 @@ describe('a job with Kerberos', () => {
     expect(readFileSync(path).equals(content)).toBe(true);
     expect([...new Set(admitted)]).toEqual([who]);
     expect([2, 3]).toContain(origin.connections);
+    expect(kdc.asked.filter((line) => line.startsWith('tgs'))).toEqual(['tgs HTTP/localhost']);
+  });
+
+  it.each([false, true])('logs on to a proxy too (TLS %s)', async (secure) => {
+    const proxy = await TestProxy.start({ scheme: 'negotiate', kerberos });
+    open.push(proxy);
+    const origin = await start(secure);
+    const list = proxy.address.replace('127.0.0.1', 'localhost');
+    const proxyAuthenticator = credentialAuthenticators([{ ...user, target: 'proxy' }], tickets, 'proxy');
+    await fetchFrom(origin, [], { proxy: { usage: 'list', list }, proxyAuthenticator });
+    expect(readFileSync(path).equals(content)).toBe(true);
+    expect([...new Set(proxy.admitted)]).toEqual(['admin kerberos']);
     expect(kdc.asked.filter((line) => line.startsWith('tgs'))).toEqual(['tgs HTTP/localhost']);
   });
 

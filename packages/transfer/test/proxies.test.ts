@@ -7,7 +7,8 @@ import { credentialAuthenticators, type DownloadOptions, download } from '@carmi
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authority, expired, other, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
-import { TestProxy } from './support/http-proxy.ts';
+import { type ProxyLogon, TestProxy } from './support/http-proxy.ts';
+import { protect } from './support/protect.ts';
 
 const content = new SeededRandom(21).bytes(150_000);
 const tls = { cert: server.certificate, key: server.privateKey };
@@ -27,8 +28,8 @@ async function start(options?: Parameters<typeof HttpOrigin.start>[1]): Promise<
   open.push(origin);
   return origin;
 }
-async function startProxy(credentials?: string): Promise<TestProxy> {
-  const proxy = await TestProxy.start(credentials);
+async function startProxy(logon?: ProxyLogon): Promise<TestProxy> {
+  const proxy = await TestProxy.start(logon);
   open.push(proxy);
   return proxy;
 }
@@ -90,10 +91,22 @@ describe('through a proxy', () => {
     expect(proxy.asked[1]).toBe(`CONNECT ${new URL(secure.url).host}`);
   });
 
-  it.each([false, true])('logs on to it, and tells the origin nothing of that (TLS %s)', async (secure) => {
-    const proxy = await startProxy('user:pass');
+  it.each(
+    [
+      { scheme: 'basic', credentials: 'user:pass' },
+      { scheme: 'digest', credentials: 'user:pass', algorithm: 'MD5' },
+      { scheme: 'digest', credentials: 'user:pass', algorithm: 'SHA-256' },
+      { scheme: 'ntlm' },
+      { scheme: 'negotiate' },
+    ].flatMap((logon) => [
+      { ...logon, secure: false },
+      { ...logon, secure: true },
+    ]) as (ProxyLogon & { secure: boolean })[],
+  )('logs on to it, and tells the origin nothing of that: %j', async ({ secure, ...logon }) => {
+    const proxy = await startProxy(logon);
     const origin = await start(secure ? tls : undefined);
-    const credentials = { target: 'proxy', scheme: 'basic', userName: 'user', password: 'pass' } as const;
+    const [userName = 'admin', password = 'Pässw0rd'] = 'credentials' in logon ? logon.credentials.split(':') : [];
+    const credentials = { target: 'proxy', scheme: logon.scheme, userName, password } as const;
     const options = {
       proxy: { usage: 'list', list: proxy.address },
       proxyAuthenticator: credentialAuthenticators([credentials], undefined, 'proxy'),
@@ -103,15 +116,43 @@ describe('through a proxy', () => {
     await fetchFrom(origin, options);
     expect(same()).toBe(true);
     for (const { headers } of origin.seen) expect(headers).not.toHaveProperty('proxy-authorization');
-    const wrong = { ...credentials, password: 'wrong' };
-    const refused = { ...options, proxyAuthenticator: credentialAuthenticators([wrong], undefined, 'proxy') };
-    await expect(fetchFrom(origin, refused)).rejects.toMatchObject({
-      code: 'transfer/proxy-authentication',
-      hresult: 0x8019_0197,
-    });
+    if (!('credentials' in logon)) expect(new Set(proxy.admitted)).toEqual(new Set(['FILES\\admin ntlm']));
+    // Once for each connection, the two or three answers that the scheme takes.
+    expect(proxy.refused).toBeLessThanOrEqual(2 * proxy.connections);
+    for (const wrong of [
+      { ...credentials, password: 'wrong' },
+      { ...credentials, userName: 'nobody' },
+    ]) {
+      const refused = { ...options, proxyAuthenticator: credentialAuthenticators([wrong], undefined, 'proxy') };
+      await expect(fetchFrom(origin, refused)).rejects.toMatchObject({
+        code: 'transfer/proxy-authentication',
+        hresult: 0x8019_0197,
+      });
+    }
     await expect(fetchFrom(origin, { ...options, proxyAuthenticator: undefined })).rejects.toMatchObject({
       code: 'transfer/proxy-authentication',
     });
+  });
+
+  it.each([false, true])('logs on to it and to the origin, with NTLM both (TLS %s)', async (secure) => {
+    const proxy = await startProxy({ scheme: 'ntlm' });
+    const origin = await start(secure ? tls : undefined);
+    // Without TLS the origin's connection is the proxy's own: it belongs to everybody, so NTLM is nothing for it, and Basic is not sent.
+    const admitted = secure ? protect(origin, ['ntlm'], true) : undefined;
+    const credentials = (target: 'proxy' | 'server') =>
+      credentialAuthenticators(
+        [{ target, scheme: 'ntlm', userName: 'admin', password: 'Pässw0rd' }],
+        undefined,
+        target,
+      );
+    await fetchFrom(origin, {
+      proxy: { usage: 'list', list: proxy.address },
+      proxyAuthenticator: credentials('proxy'),
+      authenticator: credentials('server'),
+    });
+    expect(same()).toBe(true);
+    expect(new Set(proxy.admitted)).toEqual(new Set(['FILES\\admin ntlm']));
+    if (admitted !== undefined) expect(new Set(admitted)).toEqual(new Set(['FILES\\admin ntlm']));
   });
 
   it('takes the next one when one is dead', async () => {

@@ -193,11 +193,11 @@ class Exchange implements ReceiverExchange {
     try {
       connection = this.#receiver.connectionTo(url);
       // Basic can be sent unasked; the others wait for the challenge.
-      const unasked = (logon: ConnectionLogon | undefined) =>
-        (logon?.authenticator ?? logon?.newAuthenticator())?.initial(line);
+      const unasked = (logon: ConnectionLogon | undefined, asked: RequestLine) =>
+        (logon?.authenticator ?? logon?.newAuthenticator())?.initial(asked);
       headers = this.#headers(connection.origin, {
-        server: answers.server ?? unasked(connection.logon),
-        proxy: answers.proxy ?? unasked(connection.proxyLogon),
+        server: answers.server ?? unasked(connection.logon, line),
+        proxy: answers.proxy ?? unasked(connection.proxyLogon, absolute(line, connection)),
       });
     } catch (thrown) {
       queueMicrotask(() => this.#fail(thrown, url));
@@ -268,7 +268,8 @@ class Exchange implements ReceiverExchange {
     const logon = asker === 'server' ? connection.logon : asker === 'proxy' ? connection.proxyLogon : undefined;
     if (asker !== undefined && logon?.possible === true) {
       if (this.#legs++ >= maximumLegs) throw refusal(undefined, asker);
-      const authorization = this.#answer(logon, challenges, line, asker);
+      const asked = asker === 'server' ? line : absolute(line, connection);
+      const authorization = this.#answer(logon, challenges, asked, asker);
       if (typeof authorization === 'string') return () => this.send(url, { [asker]: authorization });
       // Until the body of this answer is out of the way nobody looks at how it ends.
       authorization.catch(() => undefined);
@@ -456,6 +457,11 @@ function placeOf(url: string): Place {
   const { protocol, host, pathname, search, origin } = new URL(url);
   const uri = pathname + search;
   return { href: `${protocol}//${host}${uri}`, origin, uri };
+}
+
+/** What a proxy is asked, RFC 9112, section 3.2.2; Digest signs it. */
+function absolute({ method, uri }: RequestLine, { origin }: Connection): RequestLine {
+  return { method, uri: `${origin}${uri}` };
 }
 
 /** What kept an authenticator from answering; that there is nobody to ask just now may pass. */

@@ -31,7 +31,9 @@ export async function openTunnel(options: TunnelOptions): Promise<Socket> {
       authorization ??= (logon.authenticator ?? logon.newAuthenticator())?.initial(requestLine(options));
       const head = await line.ask(options, authorization, end);
       if (head.status >= 200 && head.status < 300) {
-        logon.authenticator?.finish(fieldValues(head, 'proxy-authenticate'));
+        // Proxies that are used say nothing more once they agree, so they need not prove who they are; who says something must be right.
+        const last = fieldValues(head, 'proxy-authenticate');
+        if (last.length > 0) logon.authenticator?.finish(last);
         return line.release();
       }
       if (head.status !== 407) throw statusError(head.status);
