@@ -8,6 +8,8 @@ export interface DiskFile {
   read(buffer: Uint8Array, position: number): Promise<number>;
   size(): Promise<number>;
   truncate(length: number): Promise<void>;
+  /** Space for a file of this length is put aside where that can be had; never rejects, and changes nothing that can be read. */
+  reserve?(length: number): Promise<void>;
   /** Data and what is needed to read it are durable (fdatasync). */
   datasync(): Promise<void>;
   /** Everything is durable (fsync). */

@@ -312,6 +312,7 @@ class Runner {
     } else {
       await this.#run.journal.begin(this.#run.url, source);
       await this.#run.file.truncate(source.length);
+      await this.#run.file.reserve?.(source.length);
     }
     this.#held--;
     this.tell({ type: 'prepared' });

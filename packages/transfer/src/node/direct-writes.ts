@@ -1,3 +1,5 @@
+import { wishLargePages } from './large-pages.ts';
+
 /** One write: all of it past the page cache, or none. */
 export interface PlannedWrite {
   readonly chunks: readonly Uint8Array[];
@@ -15,6 +17,7 @@ export const blockBytes = 4096;
 export function allocatePages(bytes: number): ArrayBuffer | undefined {
   try {
     const { buffer } = new Memory({ initial: Math.ceil(bytes / webAssemblyPage) });
+    wishLargePages(buffer);
     onPages.add(buffer);
     return buffer;
   } catch {

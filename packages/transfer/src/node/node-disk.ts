@@ -5,6 +5,7 @@ import { CarmineError } from '@carmine/errors';
 import type { Disk, DiskDirectory, DiskFile } from '../disk.ts';
 import { diskError } from '../disk-errors.ts';
 import { type PlannedWrite, planWrites } from './direct-writes.ts';
+import { reserveBlocks } from './reserve.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** The operating system's files. */
@@ -203,6 +204,10 @@ class NodeFile implements DiskFile {
 
   truncate(length: number): Promise<void> {
     return this.#handle.truncate(length);
+  }
+
+  reserve(length: number): Promise<void> {
+    return reserveBlocks(this.#handle, length);
   }
 
   datasync(): Promise<void> {
