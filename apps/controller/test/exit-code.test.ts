@@ -33,7 +33,7 @@ const frozen: Readonly<Record<number, string>> = {
       job/invalid-auth-scheme job/invalid-credentials job/invalid-proxy job/certificate-not-found
       job/uploads-not-supported job/maximum-download-time url-group/invalid-state url-group/port-in-use
       url-group/no-certificate url-group/certificate-not-found url/exists transfer/http-status transfer/missing-length
-      transfer/no-ranges transfer/length-changed transfer/source-keeps-changing transfer/content-encoding
+      transfer/no-ranges transfer/invalid-range transfer/overlapping-ranges transfer/too-many-ranges transfer/length-changed transfer/source-keeps-changing transfer/content-encoding
       transfer/untrusted transfer/certificate-name transfer/certificate-date transfer/client-certificate-needed
       transfer/redirect transfer/no-progress controller/job-failed controller/extension-missing`,
   // integrity

@@ -5,6 +5,7 @@ export { type CustomHeader, checkHeaders } from './custom-headers.ts';
 export { checkLocalPath } from './destination-path.ts';
 export type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 export { type Extent, ExtentSet } from './extents.ts';
+export { checkRanges, type FileRange, placeRanges } from './file-ranges.ts';
 export {
   createFileTransfer,
   type FileTransfer,
@@ -18,6 +19,7 @@ export { type DecodedJournal, decodeJournal, type JournalState } from './journal
 export { createPlanner } from './planner.ts';
 export type { Planner, PlannerCommand, PlannerEvent, PlannerOptions, PlannerPhase } from './planner-types.ts';
 export { type HttpProxy, type ProxyChoice, parseBypassList, parseProxyList, proxiesFor } from './proxies.ts';
+export { createRangesFactory } from './ranges-receiver.ts';
 export {
   checkRateTable,
   type LocalTime,

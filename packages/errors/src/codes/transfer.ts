@@ -13,6 +13,13 @@ export const transferCodes = {
   },
   'transfer/missing-length': { kind: 'fatal', text: 'the server gave no length', hresult: 0x80200011 },
   'transfer/no-ranges': { kind: 'fatal', text: 'the server does not support ranges', hresult: 0x80200013 },
+  'transfer/invalid-range': { kind: 'fatal', text: 'the range {range} is no part of the file', hresult: 0x8020002b },
+  'transfer/overlapping-ranges': {
+    kind: 'fatal',
+    text: 'the ranges {range} and {other} overlap',
+    hresult: 0x8020002c,
+  },
+  'transfer/too-many-ranges': { kind: 'fatal', text: 'more than {maximum} ranges of one file', hresult: 0x80200052 },
   'transfer/length-changed': {
     kind: 'fatal',
     text: 'the length of the file changed from {expected} to {actual}',

@@ -25,7 +25,7 @@ export type DownloadOutcome =
   | { readonly item: DownloadItem; readonly error: CarmineError; readonly result?: undefined };
 
 export interface DownloadAllOptions
-  extends Omit<DownloadOptions, 'temporaryName' | 'expectedSha256' | 'onProgress' | 'connections'> {
+  extends Omit<DownloadOptions, 'temporaryName' | 'expectedSha256' | 'onProgress' | 'connections' | 'ranges'> {
   /** Files at the same time, each over a connection that is kept for the next one; default 16. */
   readonly concurrency?: number | undefined;
   /** Called when a file is durable under its name, or failed. */

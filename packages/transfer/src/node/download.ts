@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
 import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
+import type { FileRange } from '../file-ranges.ts';
+import { createRangesFactory } from '../ranges-receiver.ts';
 import type { ReceiverFactory } from '../receiver.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
 import type { HttpReceiverOptions } from './connection.ts';
@@ -12,6 +14,11 @@ export interface DownloadOptions
     Omit<FileTransferOptions, 'url' | 'path' | 'temporaryName' | 'receivers' | 'onProgress'> {
   /** Kept when the download fails, and continued by a later one with the same name; absent: random, removed on failure. */
   readonly temporaryName?: string | undefined;
+  /**
+   * Only these parts of the file, written one after the other in the order given, as BITS' AddFileWithRanges has it; a digest is that of all of them
+   * together.
+   */
+  readonly ranges?: readonly FileRange[] | undefined;
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,14 +59,14 @@ export async function downloadOver(
   path: string,
   options: DownloadOptions,
 ): Promise<TransferResult> {
-  const { onProgress, signal } = options;
+  const { onProgress, signal, ranges } = options;
   if (signal?.aborted === true) throw new CarmineError('internal/aborted');
   const transfer = createFileTransfer(nodePlatform(), {
     ...options,
     url,
     path,
     temporaryName: options.temporaryName ?? temporaryName(randomBytes(8)),
-    receivers,
+    receivers: ranges === undefined ? receivers : createRangesFactory(receivers, ranges),
     onProgress: onProgress === undefined ? undefined : () => onProgress(transfer.progress),
   });
   const stop = () => void transfer.stop();
