@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
-import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
 import type { FileRange } from '../file-ranges.ts';
+import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
 import { createRangesFactory } from '../ranges-receiver.ts';
 import type { ReceiverFactory } from '../receiver.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
