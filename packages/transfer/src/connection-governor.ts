@@ -46,8 +46,9 @@ export class ConnectionGovernor {
     return this.#target;
   }
 
-  /** The server did not want one more than these; for `milliseconds` we do not ask again. */
-  refused(live: number, now: number, milliseconds = patience): void {
+  /** The server did not want one more than these; we do not ask again for a while, and not within `told` milliseconds. */
+  refused(live: number, now: number, told = 0): void {
+    const milliseconds = Math.max(patience, told);
     this.#cap = Math.max(1, live);
     this.#capUntil = Math.max(this.#capUntil, now + milliseconds);
     this.#trial = undefined;

@@ -1,12 +1,13 @@
-import { CarmineError } from '@carmine/errors';
+import { CarmineError, isCarmineError } from '@carmine/errors';
+import { retryAfter } from './retry-after.ts';
 
 /** What a failed request means for the transfer. */
 export type FailureVerdict =
   | { readonly kind: 'again' }
-  /** Go on with the connections that work. */
-  | { readonly kind: 'fewer' }
-  /** Ask again after a while: it went well until now. */
-  | { readonly kind: 'later' }
+  /** Go on with the connections that work; for `patience` milliseconds the server says that it wants no more (undefined: it does not say). */
+  | { readonly kind: 'fewer'; readonly patience: number | undefined }
+  /** Ask again after so many milliseconds: it went well until now, or the server says so itself. */
+  | { readonly kind: 'later'; readonly wait: number }
   /** Fetch the same version anew: nothing ties the rest of it to what is there. */
   | { readonly kind: 'anew' }
   /** End, and what is there is of no use. */
@@ -28,11 +29,17 @@ export interface Failure {
   readonly others: number;
   /** Something came since the last time that nobody was left. */
   readonly progressed: boolean;
+  /** Nothing was received yet. */
+  readonly untouched: boolean;
+  /** Times in a row that the server was waited for. */
+  readonly waits: number;
+  readonly now: number;
 }
 
 /** spec/bits.md 4.4, or stricter. */
 export function judgeFailure(failure: Failure): FailureVerdict {
   const { error, interrupted, ranges, joinable, failures, restarts, others, progressed } = failure;
+  const told = toldToWait(failure);
   if (error.code === 'transfer/no-ranges' || error.code === 'transfer/length-changed')
     return { kind: 'useless', error };
   if (error.kind !== 'transient') return { kind: 'end', error };
@@ -43,10 +50,27 @@ export function judgeFailure(failure: Failure): FailureVerdict {
   }
   if (error.code === 'transfer/connection-lost' && failures < immediateRetries) return { kind: 'again' };
   // The server may allow fewer connections.
-  if (others > 0) return { kind: 'fewer' };
+  if (others > 0) return { kind: 'fewer', patience: told };
+  if (
+    told !== undefined &&
+    told <= longestWait &&
+    failure.waits < immediateRetries &&
+    (joinable || failure.untouched)
+  ) {
+    return { kind: 'later', wait: Math.max(told, shortestWait) };
+  }
   const busy = error.code === 'transfer/http-status-transient' || error.code === 'transfer/connect';
-  return busy && progressed && joinable ? { kind: 'later' } : { kind: 'end', error };
+  return busy && progressed && joinable ? { kind: 'later', wait: shortestWait } : { kind: 'end', error };
+}
+
+/** Milliseconds of Retry-After (RFC 9110, section 10.2.3). */
+function toldToWait({ error, now }: Failure): number | undefined {
+  if (!isCarmineError(error, 'transfer/http-status-transient')) return undefined;
+  return retryAfter((error.context as { readonly retryAfter?: string | undefined }).retryAfter, now);
 }
 
 /** UNSPECIFIED: how often a dropped connection is retried at once; 3 were seen in the field (spec/bits.md 4.4). */
 export const immediateRetries = 3;
+/** Milliseconds: UNSPECIFIED. Who is told to wait longer ends with the error, which says how long. */
+const longestWait = 60_000;
+const shortestWait = 1_000;

@@ -16,7 +16,8 @@ export function statusError(status: number, retryAfter?: string): CarmineError {
   const hresult = hresultFromHttpStatus(status);
   if (status === 401) return new CarmineError('transfer/authentication');
   if (status === 407) return new CarmineError('transfer/proxy-authentication');
-  return isTransientStatus(status)
+  // DEVIATION: 429 is fatal as every 4xx but two, unless the server says when to come again.
+  return isTransientStatus(status) || (status === 429 && retryAfter !== undefined)
     ? new CarmineError('transfer/http-status-transient', { context: { status, retryAfter }, hresult })
     : new CarmineError('transfer/http-status', { context: { status }, hresult });
 }

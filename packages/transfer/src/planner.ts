@@ -68,6 +68,8 @@ class PlannerState implements Planner {
   #received = 0;
   /** What was received when last nobody was left. */
   #receivedBefore = 0;
+  /** Waits since then. */
+  #waits = 0;
   /** When to ask again. */
   #resumeAt: number | undefined;
   #tickAt: number | undefined;
@@ -436,18 +438,22 @@ class PlannerState implements Planner {
       restarts: this.#restarts,
       others,
       progressed: this.#received > this.#receivedBefore,
+      untouched: this.#received === 0 && this.#done.total === 0,
+      waits: this.#received > this.#receivedBefore ? 0 : this.#waits,
+      now,
     });
     switch (verdict.kind) {
       case 'again':
         this.#advance(now);
         return;
       case 'fewer':
-        this.#governor.refused(others, now);
+        this.#governor.refused(others, now, verdict.patience);
         this.#advance(now);
         return;
       case 'later':
+        this.#waits = this.#received > this.#receivedBefore ? 1 : this.#waits + 1;
         this.#receivedBefore = this.#received;
-        this.#resumeAt = now + waitTime;
+        this.#resumeAt = now + verdict.wait;
         this.#governor.refused(1, now);
         return;
       case 'anew':
@@ -821,6 +827,5 @@ const digestedPiece = 16 * 1024 * 1024;
 /** Milliseconds. */
 const tickTime = 500;
 const watchTime = 100;
-const waitTime = 1_000;
 /** Times that a connection is given up for silence before that is an error: two minutes, in the middle of a body. */
 const maximumSilences = 5;

@@ -204,6 +204,52 @@ describe('planner', () => {
     ]);
   });
 
+  it('comes again when the server says, which the other connections do not wait for', () => {
+    const { tell, wait } = begun({ connections: 2 });
+    const busy = (status: number, seconds: string) => head(status, { 'retry-after': seconds });
+    tell({ type: 'responded', stream: 2, head: part(0, 160) });
+    expect(tell({ type: 'responded', stream: 3, head: busy(429, '30') })).toEqual([
+      { type: 'abort', stream: 3, discard: true },
+    ]);
+    tell({ type: 'received', stream: 2, bytes: 160 });
+    expect(tell({ type: 'ended', stream: 2 })).toMatchObject([{ type: 'flush' }, { type: 'request', stream: 4 }]);
+    tell({ type: 'written', stream: 2, bytes: 160 });
+    tell({ type: 'journalled', sequence: 1 });
+    // Now there is nobody else: three times in a row, each time as long as it says.
+    for (const [stream, seconds] of [
+      [4, 20],
+      [5, 7],
+      [6, 2],
+    ] as const) {
+      tell({ type: 'responded', stream, head: busy(503, String(seconds)) });
+      expect(wait(seconds * 1_000 - 1)).toEqual([]);
+      expect(wait(1)).toMatchObject([{ type: 'request', stream: stream + 1 }]);
+    }
+    expect(tell({ type: 'responded', stream: 7, head: busy(503, '1') })).toMatchObject([
+      { type: 'abort', stream: 7 },
+      { type: 'fail', error: { kind: 'transient' } },
+    ]);
+  });
+
+  it('does not ask for one more at once because the server says to', () => {
+    const { tell } = begun({ connections: 2 });
+    tell({ type: 'responded', stream: 2, head: part(0, 160) });
+    const busy = head(503, { 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' });
+    expect(tell({ type: 'responded', stream: 3, head: busy })).toEqual([{ type: 'abort', stream: 3, discard: true }]);
+  });
+
+  it('ends with the error where the server says to come again much later, and waits before the first byte too', () => {
+    const { tell, wait } = drive({ connections: 1, probe: false });
+    tell({ type: 'start' });
+    tell({ type: 'responded', stream: 1, head: head(503, { 'retry-after': '5' }) });
+    expect(wait(4_999)).toEqual([]);
+    expect(wait(1)).toMatchObject([{ type: 'request', stream: 2 }]);
+    expect(tell({ type: 'responded', stream: 2, head: head(503, { 'retry-after': '61' }) })).toMatchObject([
+      { type: 'abort', stream: 2 },
+      { type: 'fail', error: { kind: 'transient', context: { retryAfter: '61' } } },
+    ]);
+  });
+
   it('keeps what it has when the server turns out to have the same version after all', () => {
     const { planner, tell } = begun({ connections: 1 });
     tell({ type: 'responded', stream: 2, head: head(200, describe1000) });
