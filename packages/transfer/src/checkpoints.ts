@@ -60,7 +60,7 @@ export class Checkpoints {
   begin(streams: readonly Stream[], now: number | undefined): PlannerCommand | undefined {
     if (this.#current !== undefined) return undefined;
     const idle = streams.every((stream) => stream.state === 'closed');
-    const half = this.#bytes / 2;
+    const half = this.#pauseAt() / 2;
     if (!this.#due && !idle && !streams.some((stream) => unsafe(streams, stream.slot, 'written') >= half)) {
       return undefined;
     }
@@ -103,7 +103,7 @@ export class Checkpoints {
       const pause: PlannerCommand = { type: 'pause', stream: stream.id };
       return unwritten > 0 ? [pause, { type: 'flush', stream: stream.id, blocks: true }] : [pause];
     }
-    if (stream.paused && loose <= this.#bytes * 0.75 && unwritten <= maximumBacklog / 2) {
+    if (stream.paused && loose <= this.#pauseAt() * 0.75 && unwritten <= maximumBacklog / 2) {
       stream.paused = false;
       return [{ type: 'resume', stream: stream.id }];
     }
@@ -111,11 +111,11 @@ export class Checkpoints {
   }
 
   /**
-   * Below a whole checkpoint by what may be told at once: a whole receive buffer of 1 MiB, and a little. Checkpoints below 4.5 MiB
+   * Below a whole checkpoint by what may be told at once: a whole receive buffer of 2 MiB, and a little. Checkpoints below 4.25 MiB
    * are passed by as much.
    */
   #pauseAt(): number {
-    return Math.max(this.#bytes - 1152 * 1024, this.#bytes * 0.75);
+    return Math.max(this.#bytes - 2176 * 1024, this.#bytes / 2);
   }
 }
 
@@ -131,4 +131,4 @@ function unsafe(streams: readonly Stream[], slot: Slot, reached: 'received' | 'w
 }
 
 /** Bytes of one stream that may wait in memory. */
-const maximumBacklog = 2 * 1024 * 1024;
+const maximumBacklog = 4 * 1024 * 1024;

@@ -415,8 +415,9 @@ class Runner {
 
   /** Large writes are cheaper, but a write must not be a large part of a checkpoint. */
   #gather(): number {
-    const large = this.#streams.size <= 8 ? 512 * 1024 : 256 * 1024;
-    return Math.min(large, Math.max(1, (this.#run.checkpointBytes ?? 8 * 1024 * 1024) / 8));
+    const KiB = 1024;
+    const large = this.#streams.size <= 6 ? 2048 * KiB : this.#streams.size <= 8 ? 512 * KiB : 256 * KiB;
+    return Math.min(large, Math.max(1, (this.#run.checkpointBytes ?? 8192 * KiB) / 4));
   }
 }
 

@@ -295,7 +295,7 @@ describe('buffers', () => {
     second.release();
     expect([pool.crowded, told]).toEqual([false, 1]);
     expect(pool.take()).toBe(buffer.bytes);
-    expect(buffer.bytes.length).toBe(MiB);
+    expect(buffer.bytes.length).toBe(2 * MiB);
   });
 
   it('are smaller for many connections, and what they are filled with holds nobody up', () => {

@@ -116,12 +116,12 @@ describe('planner', () => {
   it('holds a stream back before a whole checkpoint of it is unsafe', () => {
     const { tell } = begun({ connections: 1 });
     tell({ type: 'responded', stream: 2, head: head(200, describe1000) });
-    expect(tell({ type: 'received', stream: 2, bytes: 140 })).toEqual([]);
+    expect(tell({ type: 'received', stream: 2, bytes: 90 })).toEqual([]);
     expect(tell({ type: 'received', stream: 2, bytes: 20 })).toEqual([
       { type: 'pause', stream: 2 },
       { type: 'flush', stream: 2, blocks: true },
     ]);
-    tell({ type: 'written', stream: 2, bytes: 160 });
+    tell({ type: 'written', stream: 2, bytes: 110 });
     expect(tell({ type: 'journalled', sequence: 1 })).toEqual([{ type: 'resume', stream: 2 }]);
   });
 
@@ -133,11 +133,11 @@ describe('planner', () => {
     const chunk = 100 * 1024;
     let received = 0;
     for (let paused = false; !paused; received += chunk) {
-      expect(received + mib).toBeLessThanOrEqual(8 * mib);
+      expect(received + 2 * mib).toBeLessThanOrEqual(8 * mib);
       paused = tell({ type: 'received', stream: 2, bytes: chunk }).some(({ type }) => type === 'pause');
       tell({ type: 'written', stream: 2, bytes: chunk });
     }
-    expect(received).toBeGreaterThan(6 * mib);
+    expect(received).toBeGreaterThan(5.5 * mib);
   });
 
   it('knows how far the file is written from its beginning, and takes back what will be written again', () => {

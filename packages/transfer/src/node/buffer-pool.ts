@@ -130,7 +130,8 @@ export class ReceiveBuffer {
   }
 }
 
-const bufferBytes = 1024 * 1024;
+/** A large page. */
+const bufferBytes = 2 * 1024 * 1024;
 const smallBytes = 256 * 1024;
 const fewConnections = 6;
-const allocatedBytes = 12 * bufferBytes;
+const allocatedBytes = 8 * bufferBytes;
