@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '@carmine/cli/output';
-import { isThere } from '../foreign/peers.ts';
+import { isThere, runPeer } from '../foreign/peers.ts';
 import { median } from '../statistics.ts';
 import { bundleFetchOne } from './fetch-bundle.ts';
 import {
@@ -38,6 +38,7 @@ export const transferScenario: Scenario = async (rounds, say) => {
       groups.push({ base, results: await interleaved(contenders, rounds, say) });
     }
     const start = await starts(folder, bundled, rounds);
+    const digest = await digestTimes(folder, bundled, nginx, rounds, say);
     return {
       title: `${formatBytes(benchBytes)} from nginx to disk, medians of ${rounds} interleaved rounds; ratios are medians of each round's`,
       head: ['WHAT', 'WALL', 'RANGE', 'RATE', 'RATIO', 'CPU', 'RATIO', 'MEMORY'],
@@ -47,6 +48,7 @@ export const transferScenario: Scenario = async (rounds, say) => {
         ...start.map(
           ([name, times]) => `${name}: ${median(times).toFixed(0)} ms from its start to the first byte of content`,
         ),
+        `SHA-256 is known ${median(digest.lag).toFixed(0)} ms (at most ${Math.max(...digest.lag).toFixed(0)}) after the last write, at 500 MB/s over one connection (nginx's limit_rate); that takes ${median(digest.ratio).toFixed(2)} of the time without it (${median(digest.without).toFixed(2)} s)`,
         ...lanes.absent.map((name) => `${name}: not run, it is not installed`),
       ],
       report: {
@@ -54,6 +56,7 @@ export const transferScenario: Scenario = async (rounds, say) => {
         measured: groups.flatMap(({ results }) => results),
         memory: Object.fromEntries(lanes.memory),
         firstByte: Object.fromEntries(start),
+        digest,
         notRun: lanes.absent,
       },
     };
@@ -169,6 +172,38 @@ async function starts(folder: string, bundled: string, rounds: number): Promise<
     ['Carmine', carmine],
     ['curl', curl],
   ];
+}
+
+/** What a digest costs where the network is the limit: milliseconds after the last write, and seconds with and without, in turn. */
+async function digestTimes(
+  folder: string,
+  bundled: string,
+  nginx: Nginx,
+  rounds: number,
+  say: (text: string) => void,
+): Promise<{ readonly lag: number[]; readonly without: number[]; readonly ratio: number[] }> {
+  const url = nginx.http.replace(/source$/, 'at-500-mb/source');
+  const target = join(folder, 'digested');
+  const times = { lag: [] as number[], without: [] as number[], ratio: [] as number[] };
+  for (let round = 0; round <= rounds; round++) {
+    await rm(target, { force: true });
+    await runPeer('sync', []);
+    const plain = await processCost(process.execPath, [bundled, url, target, JSON.stringify({ connections: 1 })]);
+    await rm(target, { force: true });
+    await runPeer('sync', []);
+    const started = performance.now();
+    const { stdout } = await runPeer(process.execPath, [bundled, '--digest', url, target]);
+    const wall = (performance.now() - started) / 1_000;
+    const { lag } = JSON.parse(stdout) as { readonly lag: number };
+    say(
+      `round ${round}: 500 MB/s ${plain.wall.toFixed(2)} s, with SHA-256 ${wall.toFixed(2)} s, known after ${lag.toFixed(0)} ms`,
+    );
+    if (round === 0) continue;
+    times.lag.push(lag);
+    times.without.push(plain.wall);
+    times.ratio.push(wall / plain.wall);
+  }
+  return times;
 }
 
 function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<string, number>) {

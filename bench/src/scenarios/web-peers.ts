@@ -86,7 +86,9 @@ events {}
 http {
   access_log off; sendfile on; keepalive_requests 10000000; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  server { listen 127.0.0.1:${http}; ${https === undefined ? '' : tls} root ${root}; }
+  server { listen 127.0.0.1:${http}; ${https === undefined ? '' : tls} root ${root};
+    location /at-500-mb/ { alias ${root}/; limit_rate 476m; }
+  }
 }
 `;
     },
