@@ -11,6 +11,7 @@ import { median } from '../statistics.ts';
 import type { Scenario } from './measure.ts';
 import { hasWrk, wrkRound } from './wrk.ts';
 import type { LoadOrder, LoadRound } from './wsman-load.ts';
+import { startOpenwsman } from './wsman-peer.ts';
 
 const connections = 8;
 const seconds = 3;
@@ -86,7 +87,24 @@ async function measure(sandbox: Sandbox, rounds: number, say: (text: string) => 
   const code = await exitOf(load);
   if (code !== 0) throw new Error(`the load generator exited with ${code}`);
   await agent.kill('SIGTERM');
+  if (order.sealedOnly) for await (const round of peerOverBasic(order, folder)) add(round);
   return results;
+}
+
+/** What others serve; nothing where there are none. */
+async function* peerOverBasic({ connections, rounds, seconds }: LoadOrder, folder: string): AsyncIterable<LoadRound> {
+  const peer = await startOpenwsman(folder);
+  if (peer === undefined) return;
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      for (const entry of peer.cases) {
+        const result = await wrkRound({ ...entry, connections, seconds, folder }, round);
+        if (round > 0) yield result;
+      }
+    }
+  } finally {
+    await peer.stop();
+  }
 }
 
 /** The first round warms the server up; it does not count. */
