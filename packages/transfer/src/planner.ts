@@ -402,6 +402,7 @@ class PlannerState implements Planner {
       return;
     }
     this.#close(stream);
+    stream.slot.warm = true;
     this.#advance(now);
     this.#maybeCheckpoint(now);
   }
@@ -409,6 +410,7 @@ class PlannerState implements Planner {
   #failed(stream: Stream, error: CarmineError, now: number): void {
     if (stream.state === 'closed') return;
     this.#close(stream);
+    lose(stream.slot);
     this.#failedBy(stream, error, now);
   }
 
@@ -803,6 +805,7 @@ class PlannerState implements Planner {
     if (stream.state === 'closed') return;
     this.#commands.push({ type: 'abort', stream: stream.id, discard });
     this.#streams.close(stream, discard);
+    lose(stream.slot);
     if (!discard) this.#flush(stream);
   }
 
@@ -810,6 +813,12 @@ class PlannerState implements Planner {
     this.#streams.close(stream, false);
     this.#flush(stream);
   }
+}
+
+/** The connection is no more; the next one has to get going, and nobody knows how fast it will be. */
+function lose(slot: Slot): void {
+  slot.meter.forget();
+  slot.warm = false;
 }
 
 /** The source as a mirror's answer must describe it: its own validators are what they are, and were compared. */

@@ -5,6 +5,14 @@ export class RateMeter {
   #rate: number | undefined;
   #lastAt: number | undefined;
 
+  /** What is expected next comes another way. */
+  forget(): void {
+    this.#from = undefined;
+    this.#rate = undefined;
+    this.#lastAt = undefined;
+    this.#bytes = 0;
+  }
+
   /** Something is expected from now on. */
   begin(now: number): void {
     // Nothing came for so long that it was not this connection's speed.

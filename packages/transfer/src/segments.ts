@@ -78,7 +78,9 @@ export function chooseTheft(
 ): Theft | undefined {
   const usual = usualRate(streams, now);
   const mine = slot.meter.rate(now) ?? usual;
-  const latency = slot.latency ?? usualLatency(streams) ?? 0;
+  const answer = slot.latency ?? usualLatency(streams) ?? 0;
+  // A new connection has to be made first.
+  const latency = slot.warm ? answer : 2 * answer;
   let best: (Theft & { readonly left: number }) | undefined;
   for (const victim of streams) {
     if (victim.state === 'closed' || victim.purpose === 'probe' || victim.slot === slot) continue;

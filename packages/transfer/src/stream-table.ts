@@ -25,10 +25,11 @@ export class StreamTable {
     return this.#all.find((stream) => stream.id === id);
   }
 
-  /** The first connection that is not busy. */
+  /** The first connection that is not busy, of those that have got going if there is one. */
   freeSlot(): Slot {
     const taken = new Set(this.live.map((stream) => stream.slot));
-    const free = this.#slots.find((slot) => !taken.has(slot));
+    const idle = this.#slots.filter((slot) => !taken.has(slot));
+    const free = idle.find(({ warm }) => warm) ?? idle[0];
     if (free !== undefined) return free;
     const slot: Slot = {
       number: this.#slots.length,
@@ -36,6 +37,7 @@ export class StreamTable {
       failures: 0,
       silences: 0,
       latency: undefined,
+      warm: false,
     };
     this.#slots.push(slot);
     return slot;

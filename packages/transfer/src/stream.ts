@@ -40,4 +40,6 @@ export interface Slot {
   silences: number;
   /** Milliseconds from asking to the answer, of its last request. */
   latency: number | undefined;
+  /** Its connection is open and has got going, as far as we know. */
+  warm: boolean;
 }

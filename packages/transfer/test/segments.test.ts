@@ -54,7 +54,7 @@ describe('pieces', () => {
 
 describe('work stealing', () => {
   const now = 20_000;
-  const thief = () => Object.assign(new StreamTable().freeSlot(), { latency: 50 });
+  const thief = () => Object.assign(new StreamTable().freeSlot(), { latency: 50, warm: true });
 
   it('helps a slow connection with little', () => {
     const [victim] = receiving(now, { rate: 200_000, left: 150_000 });
