@@ -79,6 +79,8 @@ class PlannerState implements Planner {
   #over = false;
   #answered = false;
   #heldBack = false;
+  /** When anything was last heard of anybody. */
+  #heardAt = 0;
 
   constructor(options: PlannerOptions) {
     const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000, largeFile = 32 * 1024 * 1024 } = options;
@@ -194,6 +196,7 @@ class PlannerState implements Planner {
         return;
       case 'letGo':
         this.#heldBack = false;
+        this.#heardAt = now;
         for (const stream of this.#streams.live) stream.lastAt = now;
         return;
       case 'timeout':
@@ -219,6 +222,7 @@ class PlannerState implements Planner {
     stream.received += taken;
     stream.longestPause = Math.max(stream.longestPause, now - stream.lastAt);
     stream.lastAt = now;
+    this.#heardAt = now;
     stream.slot.silences = 0;
     stream.slot.meter.add(taken, now);
     this.#received += taken;
@@ -233,6 +237,7 @@ class PlannerState implements Planner {
   }
 
   #start(now: number): void {
+    this.#heardAt = now;
     // What was received of a version that nothing identifies cannot be continued (promise 1).
     if (this.#source !== undefined && !this.#joinable() && this.#done.total < this.#source.length) {
       this.#source = undefined;
@@ -245,6 +250,7 @@ class PlannerState implements Planner {
   #responded(stream: Stream, head: ResponseHead, now: number): void {
     if (stream.state !== 'asked') return;
     this.#answered = true;
+    this.#heardAt = now;
     stream.lastAt = now;
     // The time that connecting took, perhaps while nothing passed, says little about the next answer.
     stream.slot.latency = head.elapsed ?? now - stream.askedAt;
@@ -571,7 +577,9 @@ class PlannerState implements Planner {
     const wasPaused = stream.paused;
     this.#commands.push(...this.#checkpoints.regulate(this.#streams.all, stream));
     // What it did not bring while it was held back was no silence of its own.
-    if (wasPaused && !stream.paused) stream.lastAt = this.#tickAt ?? stream.lastAt;
+    if (!wasPaused || stream.paused) return;
+    stream.lastAt = this.#tickAt ?? stream.lastAt;
+    this.#heardAt = Math.max(this.#heardAt, stream.lastAt);
   }
 
   #flush(stream: Stream): void {
@@ -597,7 +605,7 @@ class PlannerState implements Planner {
   #replace(stream: Stream, now: number): void {
     if (this.#ending !== undefined || stream.state === 'closed') return;
     this.#abort(stream, false);
-    if (++stream.slot.silences <= maximumSilences) return;
+    if (++stream.slot.silences <= maximumSilences && now - this.#heardAt < longestSilence) return;
     const error = new CarmineError('transfer/timed-out', { context: { origin: 'the server' } });
     this.#failedBy(stream, error, now);
   }
@@ -636,13 +644,14 @@ class PlannerState implements Planner {
       return true;
     }
     if (live.length === 0 || !this.#joinable() || this.#ranges === false) return false;
-    const theft = chooseTheft(live, slot, this.#sizes(), now);
+    const theft = chooseTheft(live, slot, this.#sizes(), now, this.#heardAt);
     if (theft === undefined) return false;
     const { victim } = theft;
     victim.end = theft.start;
+    const takeovers = victim.received >= victim.end ? victim.takeovers + 1 : 0;
     // Nothing is left to it: that happens to those that have not begun.
     if (victim.received >= victim.end) this.#abort(victim, false);
-    this.#ask('data', slot, theft.start, theft.end, true, now);
+    this.#ask('data', slot, theft.start, theft.end, true, now, takeovers);
     return true;
   }
 
@@ -710,9 +719,17 @@ class PlannerState implements Planner {
     return validatorOf(source) !== undefined || source.digest !== undefined || this.#expectedSha256 !== undefined;
   }
 
-  #ask(purpose: Stream['purpose'], slot: Slot, start: number, end: number, ranged: boolean, now: number): void {
+  #ask(
+    purpose: Stream['purpose'],
+    slot: Slot,
+    start: number,
+    end: number,
+    ranged: boolean,
+    now: number,
+    takeovers = 0,
+  ): void {
     const mirror = this.#mirrors[purpose === 'data' ? slot.number % this.#mirrors.length : 0] ?? 0;
-    const stream = this.#streams.add({ purpose, slot, mirror, start, end, ranged, now });
+    const stream = this.#streams.add({ purpose, slot, mirror, start, end, ranged, now, takeovers });
     // A mirror's tag may be another one although a digest proves that it has the same.
     const known = this.#expectedSha256 !== undefined || this.#source?.digest !== undefined;
     const source = purpose === 'data' && (mirror === this.#mirrors[0] || !known) ? this.#source : undefined;
@@ -838,3 +855,5 @@ const tickTime = 500;
 const watchTime = 100;
 /** Times that a connection is given up for silence before that is an error: two minutes, in the middle of a body. */
 const maximumSilences = 5;
+/** Milliseconds without a word from anybody, the same (MC-BUP 3.6.2: five minutes). */
+const longestSilence = 300_000;

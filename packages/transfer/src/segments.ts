@@ -69,12 +69,14 @@ function grain({ smallest }: SegmentSizes): number {
 /**
  * Work stealing: what an idle connection takes of the stream that would end last. The far half where both are equally fast, more
  * where the idle one is faster, so that both end together; undefined where nothing would be won.
+ * `heardAt`: when anybody brought anything last.
  */
 export function chooseTheft(
   streams: readonly Stream[],
   slot: Slot,
   sizes: SegmentSizes,
   now: number,
+  heardAt = now,
 ): Theft | undefined {
   const usual = usualRate(streams, now);
   const mine = slot.meter.rate(now) ?? usual;
@@ -88,16 +90,18 @@ export function chooseTheft(
     const theirs = victim.state === 'open' ? (victim.slot.meter.rate(now) ?? usual) : usual;
     // Who has said nothing for a while may say nothing for as long again: TCP waits twice as long after each loss.
     const quiet = victim.paused ? 0 : now - (victim.state === 'open' ? victim.lastAt : victim.askedAt);
-    const left = theirs === undefined ? rest : Math.max((rest * 1_000) / Math.max(theirs, 1), quiet);
+    // When nobody brings anything, another connection is no better.
+    const patience = Math.max(leastSilence, silentAnswers * answer) * 2 ** victim.takeovers;
+    const silent = quiet >= patience && now - heardAt < dark;
+    const left = Math.max(theirs === undefined ? (silent ? 0 : rest) : (rest * 1_000) / Math.max(theirs, 1), quiet);
     if (best !== undefined && left <= best.left) continue;
     // Who has not begun yet may be as fast as anybody; and only the silent are robbed of everything, or it would not end.
     const pace = theirs === undefined ? undefined : Math.min(theirs, (rest * 1_000) / Math.max(left, 1));
     const fair = victim.state === 'open' ? portion(rest, mine, pace, latency) : rest / 2;
-    const silent = quiet >= Math.max(leastSilence, silentAnswers * latency);
     const taken = Math.floor(silent && fair >= rest / 2 ? rest : Math.min(fair, rest - 1));
     // In the first moments nobody knows how fast anybody is; then only much is worth it.
     const least = theirs === undefined ? sizes.smallest * 2 : Math.floor(leastPiece(sizes, mine) / 4);
-    if (taken < Math.max(1, least)) continue;
+    if (taken < Math.max(1, taken === rest ? 0 : least)) continue;
     // Asking costs an answer's time and, in the end, the victim's connection.
     if (theirs !== undefined && left < 2 * latency + leastLeft) continue;
     best = { victim, start: victim.end - taken, end: victim.end, left };
@@ -134,5 +138,7 @@ const leastTime = 100;
 /** Milliseconds without a word, and as many times an answer's, after which another connection may have all that a stream was to fetch. */
 const leastSilence = 400;
 const silentAnswers = 4;
+/** Milliseconds without anything from anybody, after which it is not the connection. */
+const dark = 5_000;
 /** Milliseconds that a stream must still need before anybody takes some of it. */
 const leastLeft = 100;

@@ -44,9 +44,12 @@ export class StreamTable {
   }
 
   add(
-    asked: Pick<Stream, 'purpose' | 'slot' | 'ranged' | 'mirror' | 'start' | 'end'> & { readonly now: number },
+    asked: Pick<Stream, 'purpose' | 'slot' | 'ranged' | 'mirror' | 'start' | 'end'> & {
+      readonly now: number;
+      readonly takeovers?: number;
+    },
   ): Stream {
-    const { now, start, end, ...rest } = asked;
+    const { now, start, end, takeovers = 0, ...rest } = asked;
     const stream: Stream = {
       ...rest,
       id: this.#next++,
@@ -62,6 +65,7 @@ export class StreamTable {
       askedAt: now,
       lastAt: now,
       longestPause: 0,
+      takeovers,
     };
     this.#all.push(stream);
     return stream;

@@ -26,6 +26,8 @@ export interface Stream {
   readonly askedAt: number;
   /** When it was last heard of, or let go on. */
   lastAt: number;
+  /** How often its part was taken over from one that said nothing: it is given time the longer. */
+  readonly takeovers: number;
   /** Milliseconds between two things that were heard of it, at most. */
   longestPause: number;
 }

@@ -71,7 +71,16 @@ describe('schedules', () => {
     expect(stalled.time).toBeLessThan(12_000);
     const dark = runThrough({ ...calm, blackout: [1_000, 31_000] }, {}, 32);
     expect(dark.end).toBe('complete');
-    expect(dark.time).toBeLessThan(36_000);
+    expect(dark.time).toBeLessThan(33_600);
+  });
+
+  it('ends with an error when nothing is heard of anybody any more, a few minutes later', () => {
+    for (const begin of [1_000, 2_400]) {
+      const course = runThrough({ ...calm, blackout: [begin, Number.POSITIVE_INFINITY] }, {}, 32);
+      expect(course).toMatchObject({ end: 'fail', error: { kind: 'transient' } });
+      expect(course.time).toBeGreaterThan(100_000);
+      expect(course.time).toBeLessThan(700_000);
+    }
   });
 
   it('has no more connections than the server lets it, and still gets the file', () => {

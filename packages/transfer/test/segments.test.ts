@@ -73,6 +73,27 @@ describe('work stealing', () => {
   });
 });
 
+describe('work stealing of what was asked for', () => {
+  it('takes over what is not answered, the later the more often that was done', () => {
+    const table = new StreamTable();
+    const thief = Object.assign(table.freeSlot(), { latency: 50, warm: true });
+    const asked = (takeovers: number) =>
+      table.add({ purpose: 'data', ranged: true, mirror: 0, slot: other, start: 0, end: 70_000, now: 0, takeovers });
+    table.add({ purpose: 'data', ranged: true, mirror: 0, slot: thief, start: 0, end: 1, now: 0 });
+    const other = table.freeSlot();
+    const whole = (takeovers: number, now: number) => {
+      const theft = chooseTheft([asked(takeovers)], thief, sizes, now);
+      return theft === undefined ? undefined : theft.end - theft.start;
+    };
+    expect([whole(0, 399), whole(0, 400), whole(2, 1_599), whole(2, 1_600)]).toEqual([
+      undefined,
+      70_000,
+      undefined,
+      70_000,
+    ]);
+  });
+});
+
 describe('silence', () => {
   const now = 20_000;
   const found = (streams: readonly Stream[]) => silentStreams(streams, now).map(({ id }) => id);
