@@ -21,6 +21,8 @@ export interface NetworkLink {
   readonly atOrigin: readonly string[];
   readonly atClient: readonly string[];
   shape(shape: LinkShape): Promise<void>;
+  /** Lets both ends forget what their kernels remember of connections before: after much loss they would begin slowly. */
+  forget(): Promise<void>;
   /** The origin's congestion control. */
   congestion(algorithm: string): Promise<void>;
   close(): Promise<void>;
@@ -68,6 +70,9 @@ export async function createNetworkLink(folder: string): Promise<NetworkLink> {
       const shaped = said('shaped');
       cable?.stdin?.write(`${delay} ${rate} ${loss} ${queue} ${dark ? 1 : 0}\n`);
       await shaped;
+    },
+    async forget() {
+      for (const prefix of [atOrigin, atClient]) await run(...prefix, 'ip', 'tcp_metrics', 'flush');
     },
     // By the route: as the default of a namespace, the kernel takes no algorithm that only root may use.
     congestion: (algorithm) =>

@@ -4,14 +4,14 @@ import type { Socket } from 'node:net';
 
 /**
  * An origin with one file whose connections misbehave, as a program of its own. Arguments: address, port, file, how. `slow`: the second
- * connection has 100 kB/s. `resets`: whoever carries every 50th million bytes is reset. `stalls`: after 8 MB every third connection
- * says nothing more, without being closed.
+ * connection has 100 kB/s. `resets`: whoever carries every 50th million bytes is reset. `stalls`: whoever carries them says nothing
+ * more, without being closed, whatever is asked there.
  */
 const [address = '127.0.0.1', port = '0', path = '', how = 'slow'] = process.argv.slice(2);
 const file = await open(path);
 const { size } = await file.stat();
 const numbers = new WeakMap<Socket, number>();
-const carried = new WeakMap<Socket, number>();
+const stalled = new WeakSet<Socket>();
 let connections = 0;
 let total = 0;
 
@@ -43,17 +43,19 @@ async function send(response: ServerResponse, start: number, end: number): Promi
   const buffer = Buffer.allocUnsafe(64 * 1024);
   for (let at = start; at < end && !response.destroyed; ) {
     const slow = how === 'slow' && number === 1;
-    if (how === 'stalls' && number % 3 === 2 && (carried.get(socket) ?? 0) >= 8_000_000) return;
+    if (stalled.has(socket)) return;
     const wanted = Math.min(slow ? 10_000 : buffer.length, end - at);
     const { bytesRead } = await file.read(buffer, 0, wanted, at);
     if (bytesRead === 0) break;
     at += bytesRead;
-    carried.set(socket, (carried.get(socket) ?? 0) + bytesRead);
     const before = Math.floor(total / 50_000_000);
     total += bytesRead;
-    if (how === 'resets' && Math.floor(total / 50_000_000) > before) {
-      socket.resetAndDestroy();
-      return;
+    if (Math.floor(total / 50_000_000) > before) {
+      if (how === 'resets') {
+        socket.resetAndDestroy();
+        return;
+      }
+      if (how === 'stalls') stalled.add(socket);
     }
     const room = response.write(Buffer.from(buffer.subarray(0, bytesRead)));
     if (!room) await drained(response);

@@ -155,6 +155,7 @@ async function measure(profile: Profile, contenders: readonly Contender[], place
       await runPeer('sync', []);
       const shape: LinkShape = { rate: wire, loss: profile.loss };
       await link.shape(shape);
+      await link.forget();
       const origin = await startOrigin(profile, folder, root, link);
       const seconds = await fetchOnce(profile, contender, link, target);
       await stop(origin);
@@ -289,4 +290,4 @@ function notRun(reason: string) {
 
 const port = 8080;
 /** Seconds. */
-const limit = 75;
+const limit = Number(process.env['CARMINE_BENCH_LIMIT'] ?? 75);
