@@ -76,4 +76,22 @@ describe('the connections of jobs', () => {
     await complete(first, second);
     expect([...sockets.values()].map((who) => [...who])).toEqual([['first nobody'], ['second nobody']]);
   });
+
+  it.each([false, true])(
+    'are other ones when it is somebody else, or goes another way (changed: %s)',
+    async (changed) => {
+      const jobId = await job('one', 2);
+      const transferred = async () => expect((await engine.getJob(jobId)).state).toBe('transferred');
+      await engine.setJobState(jobId, 'resume');
+      await vi.waitFor(transferred, { timeout: 20_000, interval: 5 });
+      // What it comes to is the same: the way is direct.
+      if (changed)
+        await engine.setProxySettings(jobId, { usage: 'override', proxyList: 'proxy', bypassList: '127.0.0.1' });
+      const { port } = server.address() as AddressInfo;
+      await engine.addFile(jobId, `http://127.0.0.1:${port}/one/2`, join(inbox, 'one-2'));
+      await complete(jobId);
+      expect(readdirSync(inbox)).toHaveLength(3);
+      expect(sockets.size).toBe(changed ? 2 : 1);
+    },
+  );
 });
