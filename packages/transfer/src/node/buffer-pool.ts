@@ -134,4 +134,4 @@ export class ReceiveBuffer {
 const bufferBytes = 2 * 1024 * 1024;
 const smallBytes = 256 * 1024;
 const fewConnections = 6;
-const allocatedBytes = 8 * bufferBytes;
+const allocatedBytes = 4 * bufferBytes;
