@@ -25,7 +25,6 @@ export function createBackgroundDigests(
       const next = waiting.entries().next().value;
       if (next === undefined || closed) return;
       const [path] = next;
-      waiting.delete(path);
       try {
         const done = await digestOf(files, path, () => closed);
         if (done === undefined) continue;
@@ -33,6 +32,9 @@ export function createBackgroundDigests(
         await store.saveDigests(path, done.version, done.digests);
       } catch (error) {
         warn(`a digest could not be computed: ${(error as Error).message}`);
+      } finally {
+        // Not before: who asks meanwhile would have it computed again.
+        waiting.delete(path);
       }
     }
   };
