@@ -110,7 +110,8 @@ export class Connection implements ExchangeHost {
   #received(chunk: Buffer): void {
     if (this.#lingering) {
       this.#lingered += chunk.length;
-      if (this.#lingered > maximumLingered) this.socket.destroy();
+      // Not destroyed yet: a reset would take the answer from a peer who is slow to read it.
+      if (this.#lingered > maximumLingered) this.socket.pause();
       return;
     }
     const begun = this.reader.begun;
