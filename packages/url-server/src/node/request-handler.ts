@@ -1,29 +1,10 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import {
-  type AccountLookup,
-  type AttemptGate,
-  createHttpAcceptor,
-  type Environment,
-  type HttpAcceptor,
-  type HttpAuthOutcome,
-  type HttpScheme,
-  type KerberosService,
-} from '@carmine/auth';
-import { verifiedClientCertificate } from '@carmine/auth/node';
+import type { Environment } from '@carmine/auth';
 import type { UrlTransfer } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import { type PreparedFields, prepareFields, type RequestHead, type ResponseFields } from '@carmine/http1';
 import type { Exchange } from '@carmine/http1/node';
-import {
-  accessCheck,
-  anonymousToken,
-  fileGenericRead,
-  nobody,
-  parseSddl,
-  type SecurityDescriptor,
-  type Token,
-} from '@carmine/security';
+import type { Token } from '@carmine/security';
 import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
 import { blockListDocument, blockListLink, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
@@ -32,6 +13,7 @@ import { type BodyPart, type FileRequest, plainRange, planResponse, rangeFields 
 import type { ReadingLimits } from '../reading-rate.ts';
 import type { DigestSource } from '../shells.ts';
 import { type FileVersion, validatorsOf } from '../validators.ts';
+import { DataAccess, type DataAccessOptions, mayRead } from './data-access.ts';
 import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
 import { sendFile } from './send-file.ts';
@@ -40,30 +22,17 @@ import { SmallAnswers, smallSize } from './small-answers.ts';
 import { Transfer } from './transfer.ts';
 import { Visitor } from './visitor.ts';
 
-export interface RequestHandlerOptions {
+export interface RequestHandlerOptions extends DataAccessOptions {
   /** Another array when a group has come or gone. */
   readonly groups: () => readonly UrlGroup[];
   readonly sources: SharedSources;
   /** Undefined: sends without sendfile. */
   readonly native: NativeFile | undefined;
   readonly digests: DigestSource;
-  readonly accounts: AccountLookup;
-  readonly attempts?: AttemptGate | undefined;
-  /** Makes Negotiate accept Kerberos too. */
-  readonly kerberos?: KerberosService | undefined;
-  /** PEM, one certificate each: clients of https ports are asked for a certificate of theirs; see `wrapAcceptor`. */
-  readonly clientAuthorities?: readonly string[] | undefined;
-  /** Wraps each new connection's acceptor: for an audit, or to let client certificates count. */
-  readonly wrapAcceptor?: ((acceptor: HttpAcceptor, connection: DataConnection) => DataAcceptor) | undefined;
-  readonly environment: Environment;
-  readonly hostName: string;
-  /** Serve groups whose schemes are all off. */
-  readonly anonymous: boolean;
   /** Who reads more slowly is cut off. */
   readonly reading: ReadingLimits | undefined;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
-  readonly requireChannelBinding: boolean;
   readonly warn: (message: string) => void;
   /** Told of every answer when it is over. */
   readonly answered: (record: AccessRecord, group: UrlGroup | undefined) => void;
@@ -83,21 +52,10 @@ interface Call {
   authenticated?: string;
 }
 
-/** What `wrapAcceptor` learns of a connection. */
-export interface DataConnection {
-  readonly source: string;
-  /** DER, verified against `clientAuthorities`. */
-  readonly clientCertificate: Uint8Array | undefined;
-}
-
-/** Who asks? `forbidden` is answered with 403: no other credentials would help. */
-export interface DataAcceptor {
-  authenticate(authorization: string | undefined): HttpAuthOutcome | { readonly kind: 'forbidden' };
-}
-
 /** Answers requests of every port: route, authenticate, look up, check access, then plan and send. */
 export class RequestHandler {
   readonly #o: RequestHandlerOptions;
+  readonly #access: DataAccess;
   /** By number, from 1. */
   readonly #transfers = new Map<number, Transfer>();
   #numbers = 0;
@@ -108,6 +66,7 @@ export class RequestHandler {
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
+    this.#access = new DataAccess(options);
     this.#smallAnswers = options.native && new SmallAnswers(options.native);
   }
 
@@ -217,7 +176,7 @@ export class RequestHandler {
     call.token = token;
     const url = key === undefined ? undefined : group.urls.get(key);
     if (url === undefined) return end(call, 404);
-    if (!this.#mayRead(url, token, exchange.socket)) return end(call, 403);
+    if (!mayRead(url, token, exchange.socket)) return end(call, 403);
     const { method, target } = exchange.head;
     if (method !== 'GET' && method !== 'HEAD') return end(call, 405, [['Allow', 'GET, HEAD']]);
     if (target.endsWith(`?${blockListQuery}`)) return this.#serveBlockList(call, url, method);
@@ -231,63 +190,10 @@ export class RequestHandler {
   /** Undefined when the answer is already given: a challenge, or a refusal. */
   #authenticate(call: Call, group: UrlGroup): Token | undefined {
     const { exchange, port, visitor } = call;
-    const schemes = schemesOf(group);
-    const byCertificate = this.#o.clientAuthorities !== undefined && port.scheme === 'https';
-    if (schemes.length > 0 || byCertificate) {
-      const acceptor = this.#acceptorFor(call, schemes);
-      const outcome = acceptor.authenticate(exchange.head.fields.get('authorization'));
-      if (outcome.kind === 'accepted') {
-        if (outcome.responseHeader !== undefined) call.authenticated = outcome.responseHeader;
-        return outcome.token;
-      }
-      if (schemes.length > 0 && outcome.kind !== 'forbidden') {
-        end(
-          call,
-          401,
-          outcome.headers.map((header) => ['WWW-Authenticate', header]),
-        );
-        return undefined;
-      }
-    }
-    if (schemes.length === 0 && this.#o.anonymous) return anonymousToken(visitor.source);
-    end(call, 403);
-    return undefined;
-  }
-
-  #acceptorFor({ exchange, port, visitor }: Call, schemes: Schemes): DataAcceptor {
-    const { source, acceptors } = visitor;
-    let acceptor = acceptors.get(schemes);
-    if (acceptor === undefined) {
-      const { accounts, attempts, clientAuthorities, environment, hostName, kerberos, requireChannelBinding } = this.#o;
-      const { socket } = exchange;
-      const channelBinding = port.channelBinding(socket);
-      const created = createHttpAcceptor({
-        schemes,
-        accounts,
-        attempts,
-        kerberos,
-        environment,
-        hostName,
-        realm: 'Carmine',
-        source,
-        secureTransport: port.scheme === 'https',
-        // Data is protected by TLS or not at all, never by NTLM's keys.
-        authenticationOnly: true,
-        channelBinding,
-        requireChannelBinding: requireChannelBinding && port.scheme === 'https',
-      });
-      const clientCertificate = clientAuthorities === undefined ? undefined : verifiedClientCertificate(socket);
-      acceptor = this.#o.wrapAcceptor?.(created, { source, clientCertificate }) ?? created;
-      acceptors.set(schemes, acceptor);
-    }
-    return acceptor;
-  }
-
-  /** FILE_GENERIC_READ against the URL's descriptor, and the certificate that it may ask for. */
-  #mayRead(url: PublishedUrl, token: Token, socket: Socket): boolean {
-    if (token === nobody) return false;
-    if (url.certificateHash !== undefined && clientThumbprint(socket) !== url.certificateHash) return false;
-    return url.sddl === '' || accessCheck(descriptorOf(url), token, fileGenericRead);
+    const admission = this.#access.admit(exchange, port, visitor, group);
+    if ('status' in admission) return end(call, admission.status, admission.challenges);
+    if (admission.responseHeader !== undefined) call.authenticated = admission.responseHeader;
+    return admission.token;
   }
 
   async #serve(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): Promise<void> {
@@ -377,7 +283,7 @@ export class RequestHandler {
     const url = group.urls.get(key);
     if (group.state !== 'listening') return end(call, 503);
     if (url === undefined) return end(call, 404);
-    if (call.token === undefined || !this.#mayRead(url, call.token, call.exchange.socket)) return end(call, 403);
+    if (call.token === undefined || !mayRead(url, call.token, call.exchange.socket)) return end(call, 403);
     return this.#serve(call, group, url, request);
   }
 
@@ -460,26 +366,6 @@ export class RequestHandler {
   }
 }
 
-/** Parsed once: a URL never changes, another takes its place. */
-function descriptorOf(url: PublishedUrl): SecurityDescriptor {
-  let descriptor = descriptors.get(url);
-  if (descriptor === undefined) {
-    descriptor = parseSddl(url.sddl);
-    descriptors.set(url, descriptor);
-  }
-  return descriptor;
-}
-
-const descriptors = new WeakMap<PublishedUrl, SecurityDescriptor>();
-
-/** The same object for the same schemes. */
-function schemesOf({ negotiate, ntlm }: UrlGroup): Schemes {
-  return schemeSets[(negotiate ? 1 : 0) + (ntlm ? 2 : 0)] ?? [];
-}
-
-type Schemes = readonly HttpScheme[];
-const schemeSets: readonly Schemes[] = [[], ['negotiate'], ['ntlm'], ['negotiate', 'ntlm']];
-
 const prepared = new WeakMap<
   FileVersion,
   { readonly sha256: Uint8Array | undefined; readonly fields: PreparedFields }
@@ -502,11 +388,6 @@ function toFileRequest(method: 'GET' | 'HEAD', { fields }: RequestHead): FileReq
 function sourceStatus(error: unknown): number {
   const { code } = CarmineError.from(error);
   return code === 'file/io' || code === 'internal/unexpected' ? 503 : 404;
-}
-
-function clientThumbprint(socket: Socket): string | undefined {
-  const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
-  return certificate?.fingerprint?.replaceAll(':', '').toLowerCase();
 }
 
 function end(call: Call, status: number, fields: ResponseFields = []): undefined {

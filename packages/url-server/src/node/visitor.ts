@@ -4,8 +4,8 @@ import type { RequestHead } from '@carmine/http1';
 import type { UrlGroup } from '../group.ts';
 import { decodePath, originForm, route } from '../router.ts';
 import { suffixKey } from '../suffix.ts';
+import type { DataAcceptor } from './data-access.ts';
 import type { PortContext } from './port-listener.ts';
-import type { DataAcceptor } from './request-handler.ts';
 
 /** What a request asks for. */
 export interface Target {
