@@ -1,3 +1,5 @@
+import { atTurnEnd } from '@carmine/http1/node';
+
 interface Waiting {
   readonly began: number;
   readonly delay: number;
@@ -14,7 +16,7 @@ let begun: Waiting[] = [];
  */
 export function after(delay: number, callback: () => void): () => void {
   const waiting: Waiting = { began: performance.now(), delay, callback, over: false, timer: undefined };
-  if (begun.length === 0) setImmediate(setTimers);
+  if (begun.length === 0) atTurnEnd(setTimers);
   begun.push(waiting);
   return () => {
     waiting.over = true;
