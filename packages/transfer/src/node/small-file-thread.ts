@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { loadFfi } from './ffi.ts';
 import { createFileWork, type Order, type Reply } from './small-file-work.ts';
 
 /** Who does the file work of a set. */
@@ -19,7 +20,6 @@ export function startFileThread(onReply: (replies: Reply[]) => void, onError: (e
     resourceLimits: smallHeap,
     // What it opens is written to and closed by either side.
     trackUnmanagedFds: false,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
   });
   worker.on('message', onReply);
   worker.on('error', onError);
@@ -35,17 +35,14 @@ export function startFileThread(onReply: (replies: Reply[]) => void, onError: (e
 
 /** On the caller's thread: for a few files a thread costs more than it saves. */
 export function createLocalFileWorker(onReply: (replies: Reply[]) => void): FileWorker {
-  const work = createFileWork(fs, loadFileSystemSync(process), onReply);
+  const work = createFileWork(fs, loadFileSystemSync(loadFfi()), onReply);
   return { post: (orders) => work(orders), close: () => Promise.resolve() };
 }
 
 /**
- * syncfs(2), on Linux with node:ffi (in Node from 26 on, without a flag); undefined elsewhere. Its text is part of the thread's: it stands
- * alone.
+ * syncfs(2), where there is node:ffi (`loadFfi`); undefined elsewhere. Its text is part of the thread's: it stands alone.
  */
-function loadFileSystemSync(host: NodeJS.Process): ((directory: number) => number) | undefined {
-  if (host.platform !== 'linux') return undefined;
-  const ffi = host.getBuiltinModule('node:ffi');
+function loadFileSystemSync(ffi: ReturnType<typeof loadFfi>): ((directory: number) => number) | undefined {
   if (ffi === undefined) return undefined;
   try {
     return ffi.dlopen(null, { syncfs: { return: 'i32', arguments: ['i32'] } }).functions.syncfs;
@@ -57,8 +54,8 @@ function loadFileSystemSync(host: NodeJS.Process): ((directory: number) => numbe
 /** Text and not a file, so that it is there in a bundle too. */
 const threadSource = `
 const { parentPort } = require('node:worker_threads');
-const load = ${loadFileSystemSync.toString()};
-const work = (${createFileWork.toString()})(require('node:fs'), load(process), (replies) => parentPort.postMessage(replies));
+const sync = (${loadFileSystemSync.toString()})((${loadFfi.toString()})());
+const work = (${createFileWork.toString()})(require('node:fs'), sync, (replies) => parentPort.postMessage(replies));
 parentPort.on('message', (orders) => (orders === null ? parentPort.close() : work(orders)));
 `;
 
