@@ -1,7 +1,6 @@
 import {
   type CallOptions,
   type ClientCertificateReference,
-  type CreateJobParameters,
   type CredentialScheme,
   type CredentialTarget,
   checkResume,
@@ -18,12 +17,12 @@ import {
   toFiletime,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import type { StoredJob } from '@carmine/job-store';
-import { temporaryName } from '@carmine/transfer';
+import type { StoredFile, StoredJob, StoredRange } from '@carmine/job-store';
+import { type FileRange, temporaryName } from '@carmine/transfer';
 import { errorReport } from './error-report.ts';
 import { Job, newFile, withFile } from './job.ts';
 import { JobRunner } from './job-runner.ts';
-import type { JobEngine, JobEngineOptions } from './options.ts';
+import type { EngineJobParameters, JobEngine, JobEngineOptions } from './options.ts';
 import { isActive } from './schedule.ts';
 import { toFileDetails, toSnapshot } from './snapshot.ts';
 import {
@@ -31,6 +30,7 @@ import {
   checkCreate,
   checkCredentialNames,
   checkCredentials,
+  checkFileRanges,
   checkLength,
   checkProxy,
   checkSha256,
@@ -112,9 +112,7 @@ class Engine implements JobEngine {
     throwIfAborted(options);
     const job = this.#find(jobId);
     const { current } = job;
-    const file = current.files[fileIndex];
-    if (file === undefined) throw invalid('fileIndex', 'the job has no such file');
-    return toFileDetails(current, file, fileIndex, job.live);
+    return toFileDetails(current, fileAt(current, fileIndex), fileIndex, job.live);
   }
 
   watch(changed: () => void): () => void {
@@ -125,22 +123,29 @@ class Engine implements JobEngine {
 
   // --- changing ------------------------------------------------------------------------------------------------------
 
-  createJob(parameters: CreateJobParameters, options?: CallOptions): Promise<string> {
+  createJob(parameters: EngineJobParameters, options?: CallOptions): Promise<string> {
     const created = this.#creating.then(() => this.#create(parameters, options));
     this.#creating = created.catch(() => undefined);
     return created;
   }
 
   async addFile(jobId: string, remoteUrl: string, localFile: string, options?: CallOptions): Promise<SuccessCode> {
-    await this.#change(jobId, options, async (job) => {
-      checkUrl(remoteUrl);
-      this.#runner.transition(job, 'addFile');
-      this.#checkFileCount(job.stored.files.length + 1);
-      const file = newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)));
-      await this.#runner.checkDestination(file);
-      await this.#runner.apply(job, 'addFile', { files: [...job.current.files, file], ...this.#activity() });
-    });
-    return 0;
+    return await this.#addFile(jobId, remoteUrl, localFile, null, options);
+  }
+
+  async addFileWithRanges(
+    jobId: string,
+    remoteUrl: string,
+    localFile: string,
+    ranges: readonly FileRange[],
+    options?: CallOptions,
+  ): Promise<SuccessCode> {
+    return await this.#addFile(jobId, remoteUrl, localFile, checkFileRanges(ranges), options);
+  }
+
+  async getFileRanges(jobId: string, fileIndex: number, options?: CallOptions): Promise<readonly FileRange[]> {
+    throwIfAborted(options);
+    return fileAt(this.#find(jobId).stored, fileIndex).ranges ?? [];
   }
 
   async setJobState(jobId: string, action: JobAction, options?: CallOptions): Promise<SuccessCode> {
@@ -236,8 +241,7 @@ class Engine implements JobEngine {
     options?: CallOptions,
   ): Promise<void> {
     await this.#change(jobId, options, async (job) => {
-      const file = job.stored.files[fileIndex];
-      if (file === undefined) throw invalid('fileIndex', 'the job has no such file');
+      const file = fileAt(job.stored, fileIndex);
       if (file.transferred) {
         throw new CarmineError('job/invalid-state', { context: { action: 'modifyFileDetails', state: 'transferred' } });
       }
@@ -254,14 +258,16 @@ class Engine implements JobEngine {
 
   // --- helpers -------------------------------------------------------------------------------------------------------
 
-  async #create(parameters: CreateJobParameters, options: CallOptions | undefined): Promise<string> {
+  async #create(parameters: EngineJobParameters, options: CallOptions | undefined): Promise<string> {
     throwIfAborted(options);
     this.#requireOpen();
     checkCreate(parameters);
     const account = parameters.serviceAccount ?? 'NetworkService';
     this.#checkAccount(account);
     this.#checkJobCount(owners[account]);
-    const file = newFile(parameters.remoteUrl, parameters.localFile, temporaryName(this.#options.randomBytes(8)));
+    const { remoteUrl, localFile } = parameters;
+    const ranges = parameters.ranges === undefined ? null : checkFileRanges(parameters.ranges);
+    const file = newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)), ranges);
     await this.#runner.checkDestination(file);
     const now = toFiletime(this.#options.clock.now());
     const stored: StoredJob = {
@@ -297,6 +303,24 @@ class Engine implements JobEngine {
     this.#jobs.set(stored.jobId, job);
     this.#runner.added(job);
     return stored.jobId;
+  }
+
+  async #addFile(
+    jobId: string,
+    remoteUrl: string,
+    localFile: string,
+    ranges: readonly StoredRange[] | null,
+    options: CallOptions | undefined,
+  ): Promise<SuccessCode> {
+    await this.#change(jobId, options, async (job) => {
+      checkUrl(remoteUrl);
+      this.#runner.transition(job, 'addFile');
+      this.#checkFileCount(job.stored.files.length + 1);
+      const file = newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)), ranges);
+      await this.#runner.checkDestination(file);
+      await this.#runner.apply(job, 'addFile', { files: [...job.current.files, file], ...this.#activity() });
+    });
+    return 0;
   }
 
   /** Runs `work` on the job, alone; it may have ended while the call waited. */
@@ -358,6 +382,12 @@ class Engine implements JobEngine {
     const limit = this.#options.limits?.maxFilesPerJob;
     if (limit !== undefined && count > limit) throw new CarmineError('job/too-many-files', { context: { limit } });
   }
+}
+
+function fileAt(job: StoredJob, index: number): StoredFile {
+  const file = job.files[index];
+  if (file === undefined) throw invalid('fileIndex', 'the job has no such file');
+  return file;
 }
 
 function withoutCredentials(

@@ -1,6 +1,7 @@
 export { createJobEngine } from './engine.ts';
 export {
   type EngineClock,
+  type EngineJobParameters,
   type JobEngine,
   type JobEngineOptions,
   type JobLimits,

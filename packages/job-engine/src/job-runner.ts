@@ -360,6 +360,7 @@ export class JobRunner {
       jobId: job?.jobId,
       url: file.remoteUrl,
       path: file.localFile,
+      ranges: file.ranges ?? undefined,
       temporaryName: file.temporaryName,
       credentials: job?.credentials ?? [],
       clientCertificate,

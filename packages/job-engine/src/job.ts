@@ -1,5 +1,5 @@
 import { sizeUnknown, toFiletime } from '@carmine/core';
-import type { StoredFile, StoredJob } from '@carmine/job-store';
+import type { StoredFile, StoredJob, StoredRange } from '@carmine/job-store';
 import type { FileTransfer } from '@carmine/transfer';
 import type { LiveFile } from './snapshot.ts';
 
@@ -82,12 +82,18 @@ export function withFile(job: StoredJob, index: number, changes: Partial<StoredF
   return { ...job, files: job.files.map((file, position) => (position === index ? { ...file, ...changes } : file)) };
 }
 
-export function newFile(remoteUrl: string, localFile: string, temporaryName: string): StoredFile {
+export function newFile(
+  remoteUrl: string,
+  localFile: string,
+  temporaryName: string,
+  ranges: readonly StoredRange[] | null = null,
+): StoredFile {
   return {
     remoteUrl,
     localFile,
+    ranges,
     temporaryName,
-    bytesTotal: sizeUnknown,
+    bytesTotal: ranges === null ? sizeUnknown : lengthOf(ranges),
     bytesTransferred: 0n,
     transferred: false,
     renamed: false,
@@ -95,6 +101,16 @@ export function newFile(remoteUrl: string, localFile: string, temporaryName: str
     expectedSha256: null,
     computeSha256: false,
   };
+}
+
+/** Only the server knows how long a range is that goes to the end of its file. */
+function lengthOf(ranges: readonly StoredRange[]): bigint {
+  let total = 0n;
+  for (const { length } of ranges) {
+    if (length === undefined) return sizeUnknown;
+    total += BigInt(length);
+  }
+  return total;
 }
 
 function later(a: bigint, b: bigint): bigint {

@@ -1,14 +1,17 @@
 import type {
+  CallOptions,
   CertificateStore,
+  CreateJobParameters,
   JobCredentials,
   JobExtensions,
   JobProvider,
   ProxySettings,
   ServiceAccount,
   StoredCertificate,
+  SuccessCode,
 } from '@carmine/core';
 import type { JobStore } from '@carmine/job-store';
-import type { FileTransfer } from '@carmine/transfer';
+import type { FileRange, FileTransfer } from '@carmine/transfer';
 
 /** Real timers in production, testkit's clock in tests. Milliseconds. */
 export interface EngineClock {
@@ -23,6 +26,8 @@ export interface TransferRequest {
   readonly jobId: string | undefined;
   readonly url: string;
   readonly path: string;
+  /** All that is wanted of the file; undefined: the whole of it. */
+  readonly ranges: readonly FileRange[] | undefined;
   readonly temporaryName: string;
   readonly credentials: readonly JobCredentials[];
   readonly clientCertificate: StoredCertificate | undefined;
@@ -64,12 +69,32 @@ export interface JobEngineOptions {
   readonly onProblem?: ((problem: unknown) => void) | undefined;
 }
 
+/** What the provider's callers may say of a new job, and the ranges of its first file. */
+export interface EngineJobParameters extends CreateJobParameters {
+  /** As `addFileWithRanges` has them. */
+  readonly ranges?: readonly FileRange[] | undefined;
+}
+
 /** Many jobs on one machine. */
 export interface JobEngine extends JobProvider, JobExtensions {
   /** Loads the jobs, ends what a crash interrupted, and begins to transfer. Calls before that fail. */
   start(): Promise<void>;
   /** Stops every transfer at a checkpoint and keeps everything; changes fail from then on, reading does not. */
   stop(): Promise<void>;
+  createJob(parameters: EngineJobParameters, options?: CallOptions): Promise<string>;
+  /**
+   * Adds a file of which only these parts are wanted, written one after the other in the order given (IBackgroundCopyJob3::AddFileWithRanges, spec/bits.md
+   * 4.9; the provider's classes have no method for it). Its BytesTotal is that of the ranges, known from the beginning when none goes to the end of the file.
+   */
+  addFileWithRanges(
+    jobId: string,
+    remoteUrl: string,
+    localFile: string,
+    ranges: readonly FileRange[],
+    options?: CallOptions,
+  ): Promise<SuccessCode>;
+  /** IBackgroundCopyFile2::GetFileRanges. UNSPECIFIED: none for a file that is wanted whole. */
+  getFileRanges(jobId: string, fileIndex: number, options?: CallOptions): Promise<readonly FileRange[]>;
 }
 
 /** spec/bits.md 4.3. */

@@ -11,7 +11,8 @@ import {
   serviceAccounts,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import { parseBypassList, parseProxyList } from '@carmine/transfer';
+import type { StoredRange } from '@carmine/job-store';
+import { checkRanges, type FileRange, parseBypassList, parseProxyList } from '@carmine/transfer';
 
 /** What callers may say (spec/bits.md 4.3). Everything here throws the error that BITS gives, or returns the value to keep. */
 
@@ -59,6 +60,13 @@ export function checkUrl(url: string): void {
   if (parsed.pathname.split('/').some((segment) => segment.length > 260)) {
     throw bad('a path segment is longer than 260 characters');
   }
+}
+
+/** BG_E_INVALID_RANGE, BG_E_OVERLAPPING_RANGES, BG_E_TOO_MANY_RANGES_IN_FILE (spec/bits.md 4.9); returns the ranges as they are kept. */
+export function checkFileRanges(ranges: readonly FileRange[]): readonly StoredRange[] {
+  if (ranges.length === 0) throw invalid('RangeCount', 'there are no ranges');
+  checkRanges(ranges);
+  return ranges.map(({ offset, length }) => (length === undefined ? { offset } : { offset, length }));
 }
 
 export function checkCredentials(credentials: JobCredentials): void {

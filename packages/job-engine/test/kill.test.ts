@@ -64,33 +64,41 @@ describe('kill -9 of the whole process', () => {
     await gone;
   }
 
-  it('loses nothing that was reported, fetches nothing of it again, and ends with the right file', async () => {
-    let { next, say } = start();
-    say(`create ${origin.url} ${join(folder, 'inbox', 'file')}`);
-    let reported = 0;
-    for (const limit of [1_000_000, 2_500_000, 5_000_000]) {
-      origin.open(limit);
-      const reports = await next(({ bytes = 0 }) => bytes > reported && bytes >= limit - checkpoint);
-      reported = reports.at(-1)?.bytes ?? 0;
-      await kill();
-      ({ next, say } = start());
-      // The first thing that the next process says of the job is at least what the last one said.
-      const [first] = await next(() => true);
-      expect(first?.bytes).toBeGreaterThanOrEqual(reported);
-      await next(({ state }) => state === 'connecting' || state === 'transferring');
-      origin.open(limit + 1);
-    }
-    origin.open(content.length);
-    const reports = await next(({ state }) => state === 'transferred');
-    for (const [index, { bytes = 0 }] of reports.entries()) {
-      expect(bytes).toBeGreaterThanOrEqual(reports[index - 1]?.bytes ?? 0);
-    }
-    say('complete');
-    await next(({ completed }) => completed === true);
-    expect(readFileSync(join(folder, 'inbox', 'file')).equals(content)).toBe(true);
-    expect(readdirSync(join(folder, 'inbox'))).toEqual(['file']);
-    expect(origin.starts[0]).toBe(0);
-    expect(origin.starts.slice(1).every((position, index) => position >= (origin.starts[index] ?? 0))).toBe(true);
-    expect(origin.starts.at(-1)).toBeGreaterThanOrEqual(5_000_000 - checkpoint);
-  }, 60_000);
+  it.each([
+    ['a file', undefined],
+    ['a range of one', { offset: 200_000, length: 8_000_000 }],
+  ])(
+    'loses nothing of %s that was reported, fetches nothing of it again, and ends with the right file',
+    async (_what, range) => {
+      const { offset, length } = range ?? { offset: 0, length: content.length };
+      let { next, say } = start();
+      say(`create ${origin.url} ${join(folder, 'inbox', 'file')}${range === undefined ? '' : ` ${offset}:${length}`}`);
+      let reported = 0;
+      for (const limit of [1_000_000, 2_500_000, 5_000_000]) {
+        origin.open(limit);
+        const reports = await next(({ bytes = 0 }) => bytes > reported && bytes >= limit - offset - checkpoint);
+        reported = reports.at(-1)?.bytes ?? 0;
+        await kill();
+        ({ next, say } = start());
+        // The first thing that the next process says of the job is at least what the last one said.
+        const [first] = await next(() => true);
+        expect(first?.bytes).toBeGreaterThanOrEqual(reported);
+        await next(({ state }) => state === 'connecting' || state === 'transferring');
+        origin.open(limit + 1);
+      }
+      origin.open(content.length);
+      const reports = await next(({ state }) => state === 'transferred');
+      for (const [index, { bytes = 0 }] of reports.entries()) {
+        expect(bytes).toBeGreaterThanOrEqual(reports[index - 1]?.bytes ?? 0);
+      }
+      say('complete');
+      await next(({ completed }) => completed === true);
+      expect(readFileSync(join(folder, 'inbox', 'file')).equals(content.subarray(offset, offset + length))).toBe(true);
+      expect(readdirSync(join(folder, 'inbox'))).toEqual(['file']);
+      expect(origin.starts[0]).toBe(offset);
+      expect(origin.starts.slice(1).every((position, index) => position >= (origin.starts[index] ?? 0))).toBe(true);
+      expect(origin.starts.at(-1)).toBeGreaterThanOrEqual(5_000_000 - checkpoint);
+    },
+    60_000,
+  );
 });

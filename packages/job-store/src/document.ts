@@ -17,6 +17,12 @@ export function decodeJob(text: string, credentials: readonly JobCredentials[]):
   return { ...job, credentials };
 }
 
+/** A job as version 1 of the database has it, as version 2 does: files had no ranges. */
+export function upgradeJob(text: string): string {
+  const { credentials: _none, files, ...job } = decodeJob(text, []);
+  return JSON.stringify({ ...job, files: files.map((file) => ({ ...file, ranges: null })) }, writeValue);
+}
+
 export function encodeEndedJob(job: EndedJob): string {
   return JSON.stringify(job, writeValue);
 }

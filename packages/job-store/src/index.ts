@@ -1,2 +1,2 @@
 export { createMemoryJobStore } from './memory-store.ts';
-export type { JobStore, StoredError, StoredFile, StoredJob } from './types.ts';
+export type { JobStore, StoredError, StoredFile, StoredJob, StoredRange } from './types.ts';

@@ -10,13 +10,22 @@ import type {
   ServiceAccount,
 } from '@carmine/core';
 
+/** Part of a remote file. */
+export interface StoredRange {
+  readonly offset: number;
+  /** Bytes; absent: to the end of the file. */
+  readonly length?: number | undefined;
+}
+
 /** One file of a stored job. */
 export interface StoredFile {
   readonly remoteUrl: string;
   readonly localFile: string;
+  /** All that is wanted of the remote file, one after the other; null: the whole of it. */
+  readonly ranges: readonly StoredRange[] | null;
   /** In the directory of `localFile`; chosen before the file exists, so that none is orphaned. */
   readonly temporaryName: string;
-  /** Bytes; sizeUnknown until the server told. */
+  /** Bytes; sizeUnknown until the server told. Of a file with ranges, theirs. */
   readonly bytesTotal: bigint;
   /** Bytes that the journal has; the journal itself may be ahead. */
   readonly bytesTransferred: bigint;

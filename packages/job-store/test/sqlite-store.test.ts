@@ -117,6 +117,55 @@ describe('sqlite job store', () => {
     expect(await store?.load()).toHaveLength(1);
   });
 
+  /** As version 1 of the database has a job: no word of ranges. */
+  function downgrade(): void {
+    const database = new DatabaseSync(join(stateDirectory, 'jobs.sqlite'));
+    database.exec(`
+      UPDATE job SET document = json_remove(document, '$.files[0].ranges', '$.files[1].ranges');
+      PRAGMA user_version=1;
+    `);
+    expect(database.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%ranges%'`).get()).toEqual({
+      n: 0,
+    });
+    database.close();
+  }
+
+  it('opens a database of version 1: jobs, secrets and history are kept, and every file is wanted whole', async () => {
+    const [file] = withSecret.files;
+    if (file === undefined) throw new Error('no file');
+    const moving = { ...file, bytesTotal: 2n ** 40n, bytesTransferred: 5n };
+    const jobs = [{ ...withSecret, files: [file, moving] }, sampleJob(2, { state: 'queued' })];
+    open();
+    for (const job of jobs) await store?.save(job);
+    await store?.end(sampleEnded(sampleJob(3)));
+    await store?.close();
+    downgrade();
+    expect(await open().load()).toEqual(jobs);
+    expect(await listEnded(store as JobStore)).toEqual([sampleEnded(sampleJob(3))]);
+    // Once: what is saved from now on stays as it is.
+    const ranges = [{ offset: 7, length: 8 }];
+    const changed = sampleJob(2, { files: [{ ...file, ranges }] });
+    await store?.save(changed);
+    await store?.close();
+    expect((await open().load())[1]).toEqual(changed);
+  });
+
+  it('leaves a database of version 1 as it is when a job of it cannot be read', async () => {
+    open();
+    for (const sequence of [1, 2]) await store?.save(sampleJob(sequence));
+    await store?.close();
+    downgrade();
+    const path = join(stateDirectory, 'jobs.sqlite');
+    const before = new DatabaseSync(path);
+    before.exec(`UPDATE job SET document = '{"jobId":' WHERE sequence = 2`);
+    before.close();
+    expect(open).toThrow(expect.objectContaining({ code: 'job/store-damaged' }));
+    const aside = new DatabaseSync(join(stateDirectory, files().find((name) => name.endsWith('Z')) as string));
+    expect(aside.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(aside.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%ranges%'`).get()).toEqual({ n: 0 });
+    aside.close();
+  });
+
   it('refuses a database of a newer program and leaves it alone', async () => {
     open();
     await store?.close();

@@ -18,6 +18,7 @@ export function sampleJob(sequence: number, changes: Partial<StoredJob> = {}): S
       {
         remoteUrl: 'https://files.example/a',
         localFile: '/srv/a',
+        ranges: null,
         temporaryName: 'BIT0.tmp',
         bytesTotal: sizeUnknown,
         bytesTransferred: 0n,
@@ -92,6 +93,7 @@ export function jobStoreSuite(
         clientCertificate: { by: 'hash', location: 'localMachine', store: 'MY', hash: Uint8Array.of(1, 2, 255) },
         proxy: { usage: 'noProxy', proxyList: null },
         ending: { action: 'complete', reason: 'completed' },
+        files: sampleJob(1).files.map((file) => ({ ...file, ranges: [{ offset: 2 ** 40, length: 5 }, { offset: 0 }] })),
       });
       await store.save(job);
       expect(await store.load()).toEqual([job]);

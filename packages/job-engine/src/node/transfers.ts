@@ -1,5 +1,11 @@
 import type { ProxySettings } from '@carmine/core';
-import { createFileTransfer, type PlannerOptions, type ProxyChoice, parseRatePeriod } from '@carmine/transfer';
+import {
+  createFileTransfer,
+  createRangesFactory,
+  type PlannerOptions,
+  type ProxyChoice,
+  parseRatePeriod,
+} from '@carmine/transfer';
 import {
   type AgentTickets,
   createHttpReceiverFactory,
@@ -47,7 +53,8 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       onProgress: request.onProgress,
       rateLimits,
       background: options.backgroundYields === true && request.background,
-      receivers: jobs.of(request),
+      receivers:
+        request.ranges === undefined ? jobs.of(request) : createRangesFactory(jobs.of(request), request.ranges),
     });
 }
 

@@ -5,7 +5,7 @@ import { openSqliteJobStore } from '@carmine/job-store/node';
 
 /**
  * A process that a test kills: an engine over SQLite and real files. Reports the bytes of its only job, one JSON line
- * per change; takes `create URL PATH` and `complete` on its standard input.
+ * per change; takes `create URL PATH [OFFSET:LENGTH]` and `complete` on its standard input.
  */
 const [, , folder = '', checkpointBytes = ''] = process.argv;
 const store = openSqliteJobStore({ stateDirectory: `${folder}/state` });
@@ -32,8 +32,10 @@ async function report(): Promise<void> {
 for await (const line of createInterface({ input: process.stdin })) {
   const [verb, ...words] = line.split(' ');
   if (verb === 'create') {
-    const [remoteUrl = '', localFile = ''] = words;
-    await engine.createJob({ displayName: 'job', remoteUrl, localFile });
+    const [remoteUrl = '', localFile = '', range] = words;
+    const [offset = 0, length] = range?.split(':').map(Number) ?? [];
+    const ranges = range === undefined ? undefined : [{ offset, length }];
+    await engine.createJob({ displayName: 'job', remoteUrl, localFile, ranges });
   } else if (verb === 'complete') {
     for await (const job of engine.listJobs()) await engine.setJobState(job.jobId, 'complete');
     process.stdout.write('{"completed":true}\n');

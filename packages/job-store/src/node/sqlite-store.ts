@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { EndedJob, JobCredentials } from '@carmine/core';
 import { CarmineError, isCarmineError } from '@carmine/errors';
-import { damaged, decodeEndedJob, decodeJob, encodeEndedJob, encodeJob } from '../document.ts';
+import { damaged, decodeEndedJob, decodeJob, encodeEndedJob, encodeJob, upgradeJob } from '../document.ts';
 import type { JobStore, StoredJob } from '../types.ts';
 import { createSecretBox, loadOrCreateKey, type SecretBox, syncDirectory } from './secrets.ts';
 
@@ -64,10 +64,22 @@ function prepare(database: DatabaseSync): void {
       PRAGMA user_version=${schemaVersion};
       COMMIT;
     `);
+  } else if (version === 1) {
+    upgrade(database);
   } else {
     // Takes the exclusive lock now rather than with the first job.
     database.exec('BEGIN EXCLUSIVE; COMMIT');
   }
+}
+
+/** All of it or nothing: a process that dies here leaves version 1. The version is what keeps older programs from fetching the whole of a file with ranges. */
+function upgrade(database: DatabaseSync): void {
+  database.exec('BEGIN EXCLUSIVE');
+  const update = database.prepare('UPDATE job SET document = ? WHERE id = ?');
+  for (const { id, document } of database.prepare('SELECT id, document FROM job').all()) {
+    update.run(upgradeJob(String(document)), String(id));
+  }
+  database.exec(`PRAGMA user_version=${schemaVersion}; COMMIT`);
 }
 
 class SqliteJobStore implements JobStore {
@@ -167,4 +179,4 @@ function sqliteCode(thrown: unknown): number | undefined {
 }
 
 const sqlite = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 } as const;
-const schemaVersion = 1;
+const schemaVersion = 2;
