@@ -153,6 +153,7 @@ export class RawConnection implements Connection {
     if (attempt === 0) this.#startTimer(this.#times.connect);
     // From here on the other side is waited for, not a resolver of names.
     socket.on('connectionAttempt', () => this.#connectSoon(socket, attempt));
+    socket.once('connect', () => this.#socket === socket && clearTimeout(this.#impatience));
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       if (this.#socket !== socket) return;
       const refused = 'encrypted' in socket ? this.#refused(socket as TLSSocket) : undefined;
