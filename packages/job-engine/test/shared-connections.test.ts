@@ -71,6 +71,18 @@ describe('the connections of jobs', () => {
     expect(readdirSync(inbox)).toHaveLength(50);
   });
 
+  it('go from file to file through a proxy too', async () => {
+    const { port } = server.address() as AddressInfo;
+    const file = (index: number) => [`http://files.example/${index}`, join(inbox, `${index}`)] as const;
+    const [remoteUrl, localFile] = file(0);
+    const jobId = await engine.createJob({ displayName: 'far', remoteUrl, localFile, suspend: true });
+    await engine.setProxySettings(jobId, { usage: 'override', proxyList: `127.0.0.1:${port}` });
+    for (let index = 1; index < 20; index++) await engine.addFile(jobId, ...file(index));
+    await complete(jobId);
+    expect(sockets.size).toBe(1);
+    expect(readdirSync(inbox)).toHaveLength(20);
+  });
+
   it('go to no other job', async () => {
     const [first, second] = [await job('first', 5), await job('second', 5)];
     await complete(first, second);

@@ -155,16 +155,19 @@ describe('through a proxy', () => {
     if (admitted !== undefined) expect(new Set(admitted)).toEqual(new Set(['FILES\\admin ntlm']));
   });
 
-  it('takes the next one when one is dead', async () => {
+  it.each([false, true])('takes the next one when one is dead (TLS %s)', async (secure) => {
     const [proxy, dead] = [await startProxy(), await startProxy()];
     const address = dead.address;
     await dead.close();
     open.splice(open.indexOf(dead), 1);
-    const origin = await start();
-    await fetchFrom(origin, { proxy: { usage: 'list', list: `${address} ${proxy.address}` } }).catch(() =>
-      fetchFrom(origin, { proxy: { usage: 'list', list: `${proxy.address} ${address}` } }),
-    );
-    expect(same()).toBe(true);
+    const origin = await start(secure ? tls : undefined);
+    for (const list of [`${address} ${proxy.address}`, `${proxy.address} ${address}`]) {
+      await fetchFrom(origin, { proxy: { usage: 'list', list } });
+      expect(same()).toBe(true);
+    }
+    await expect(fetchFrom(origin, { proxy: { usage: 'list', list: address } })).rejects.toMatchObject({
+      code: 'transfer/connect',
+    });
   });
 
   it('a tunnel that is refused is what the proxy says', async () => {

@@ -99,6 +99,8 @@ export class ConnectionLogon {
   /** Challenges that the authenticator has answered. */
   answered = 0;
 
+  /** A proxy that agrees need not say so to the authenticator. */
+  #admitted = false;
   readonly #proxy: boolean;
 
   /** Without a factory nobody is ever anybody there. `proxy`: the origin is a proxy's. */
@@ -111,7 +113,7 @@ export class ConnectionLogon {
   /** Whoever was authenticated on the socket before is nobody on the next one. */
   reconnect(): void {
     // An exchange that only just began is not bound to its socket yet: servers may close after the first 401.
-    if (this.answered > 1 || this.authenticator?.complete === true) this.authenticator = undefined;
+    if (this.answered > 1 || this.over) this.authenticator = undefined;
     this.#socket = undefined;
   }
 
@@ -121,7 +123,17 @@ export class ConnectionLogon {
 
   /** An exchange has begun and not ended: the connection is nothing for another request. */
   get halfway(): boolean {
-    return this.answered > 0 && this.authenticator?.complete === false;
+    return this.answered > 0 && this.authenticator !== undefined && !this.over;
+  }
+
+  /** The exchange came to its end, as the authenticator or the other side says. */
+  get over(): boolean {
+    return this.#admitted || this.authenticator?.complete === true;
+  }
+
+  /** The other side answered what it was asked for. */
+  admit(): void {
+    this.#admitted = true;
   }
 
   get possible(): boolean {
@@ -131,6 +143,7 @@ export class ConnectionLogon {
   newAuthenticator(): Authenticator | undefined {
     const { hostname, protocol } = new URL(this.#origin);
     this.answered = 0;
+    this.#admitted = false;
     this.authenticator = this.#factory?.({
       host: hostname,
       // DEVIATION from our own rule: proxies are spoken to over http, and Basic is what many of them know.

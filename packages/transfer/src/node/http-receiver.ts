@@ -3,7 +3,7 @@ import type { RequestLine } from '../authenticator.ts';
 import { checkHeaders } from '../custom-headers.ts';
 import type { ResponseHead } from '../headers.ts';
 import { networkError } from '../network-errors.ts';
-import { type ProxyChoice, proxiesFor } from '../proxies.ts';
+import { type HttpProxy, proxiesFor } from '../proxies.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { isRedirect, redirectTarget } from '../redirect.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -30,6 +30,7 @@ export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): Ht
     secureContexts: createSecureContexts(options),
     pool: new BufferPool(maximumWaiting),
     general: new Set(),
+    unreachable: new Set(),
     idle: options.idle === undefined ? undefined : new IdleConnections(options.idle),
     used: 0,
   };
@@ -55,6 +56,8 @@ interface Shared {
   readonly pool: BufferPool;
   /** Places whose answers are nothing for the fast way: files, and origins whose challenges are not. */
   readonly general: Set<string>;
+  /** Proxies that could not be connected to, until no other can either. */
+  readonly unreachable: Set<string>;
   readonly idle: IdleConnections | undefined;
   /** Connections in use. */
   used: number;
@@ -67,7 +70,8 @@ class HttpReceiver implements Receiver {
   /** Of the connection, among those that wait. */
   #place = '';
   #proxied = false;
-  #attempts = 0;
+  /** The proxy of the connection. */
+  #via = '';
   /** Where redirects led, for the rest of this connection. */
   #target: Place;
 
@@ -107,29 +111,56 @@ class HttpReceiver implements Receiver {
     const unusual = options.fast === false || general.has(origin) || general.has(href);
     const current = this.#connection;
     // What undici was needed for is over with its file.
-    if (current?.origin === origin && (this.#proxied || current instanceof RawConnection !== unusual)) return current;
+    const suits = this.#proxied
+      ? !this.#shared.unreachable.has(this.#via)
+      : current instanceof RawConnection !== unusual;
+    if (current?.origin === origin && suits) return current;
     this.close();
     const own = origin === this.#url.origin;
-    const proxy = options.proxy === undefined ? undefined : this.#proxyFor(href, options.proxy);
-    this.#proxied = proxy !== undefined;
+    const proxies = options.proxy === undefined ? [] : proxiesFor(href, options.proxy);
+    this.#proxied = proxies.length > 0;
     // Where redirects lead nobody logs on: such a connection is never one to the origin of a file.
-    this.#place = `${own} ${origin}`;
+    const kind = `${own} ${unusual || this.#proxied ? 'general' : 'fast'}`;
+    const place = (via: string) => `${kind} ${origin} ${via}`;
     this.#shared.used++;
-    const logon = () => new ConnectionLogon(origin, own ? options.authenticator : undefined);
+    for (const via of this.#proxied ? proxies.map(originOf) : ['']) {
+      this.#connection = idle?.take(place(via));
+      [this.#via, this.#place] = [via, place(via)];
+      if (this.#connection !== undefined) return this.#connection;
+    }
+    const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
+    const proxy = this.#proxyOf(proxies);
+    this.#via = proxy === undefined ? '' : originOf(proxy);
+    this.#place = place(this.#via);
     this.#connection =
       unusual || proxy !== undefined
-        ? new UndiciConnection(origin, own, logon(), options, secureContexts, proxy)
-        : (idle?.take(this.#place) ?? new RawConnection(origin, own, logon(), options, secureContexts, pool));
+        ? new UndiciConnection(origin, own, logon, options, secureContexts, proxy)
+        : new RawConnection(origin, own, logon, options, secureContexts, pool);
     return this.#connection;
   }
 
-  /** The next proxy of the list each time that a connection is made: one that is dead does not stay. */
-  #proxyFor(url: string, choice: ProxyChoice): ConnectionProxy | undefined {
-    const list = proxiesFor(url, choice);
-    const proxy = list[this.#attempts++ % Math.max(1, list.length)];
+  /** The first of the list that is not known to be dead; they may have come back when all are. */
+  #proxyOf(proxies: readonly HttpProxy[]): ConnectionProxy | undefined {
+    const { unreachable, options } = this.#shared;
+    let proxy = proxies.find((each) => !unreachable.has(originOf(each)));
+    if (proxy === undefined) {
+      for (const each of proxies) unreachable.delete(originOf(each));
+      proxy = proxies[0];
+    }
     if (proxy === undefined) return undefined;
-    const origin = `http://${proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host}:${proxy.port}`;
-    return { ...proxy, logon: new ConnectionLogon(origin, this.#shared.options.proxyAuthenticator, true) };
+    const origin = originOf(proxy);
+    return {
+      ...proxy,
+      logon: new ConnectionLogon(origin, options.proxyAuthenticator, true),
+      unreachable: () => void unreachable.add(origin),
+    };
+  }
+
+  /** The proxy of the connection could not be connected to, and there is one of which that is not known. */
+  hasOtherProxy({ href }: Place): boolean {
+    const { unreachable, options } = this.#shared;
+    if (options.proxy === undefined || !unreachable.has(this.#via)) return false;
+    return proxiesFor(href, options.proxy).some((each) => !unreachable.has(originOf(each)));
   }
 
   /** From now on undici does what there is to do with this file, or with all of this origin. */
@@ -247,6 +278,7 @@ class Exchange implements ReceiverExchange {
     head: ResponseHead,
     challenges: readonly string[],
   ): (() => void) | undefined {
+    if (head.status !== 407) connection.proxyLogon?.admit();
     if (isRedirect(head.status)) {
       const { disallow, allowHttpsToHttp, onRedirect } = this.#receiver.options.redirects ?? {};
       const target = redirectTarget(url.href, head.headers['location'], this.#redirects++, allowHttpsToHttp);
@@ -302,7 +334,9 @@ class Exchange implements ReceiverExchange {
   }
 
   error(thrown: unknown, url: Place): void {
-    this.#fail(thrown, url);
+    // Nothing was asked yet.
+    if (!this.#over && this.#receiver.hasOtherProxy(url)) this.send(url);
+    else this.#fail(thrown, url);
   }
 
   /** The same again, from the beginning, on a connection that takes everything. */
@@ -337,7 +371,7 @@ class Exchange implements ReceiverExchange {
     try {
       let authenticator = logon.authenticator;
       // It has forgotten on this connection who we are: once, we tell it again.
-      if (authenticator === undefined || (authenticator.complete && this.#legs === 1)) {
+      if (authenticator === undefined || (logon.over && this.#legs === 1)) {
         authenticator = logon.newAuthenticator();
       }
       if (authenticator === undefined) throw refusal(undefined, asker);
@@ -457,6 +491,10 @@ function placeOf(url: string): Place {
   const { protocol, host, pathname, search, origin } = new URL(url);
   const uri = pathname + search;
   return { href: `${protocol}//${host}${uri}`, origin, uri };
+}
+
+function originOf({ host, port }: HttpProxy): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** What a proxy is asked, RFC 9112, section 3.2.2; Digest signs it. */

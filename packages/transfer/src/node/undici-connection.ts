@@ -1,5 +1,6 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { isCarmineError } from '@carmine/errors';
 import type { buildConnector, Client, Dispatcher } from 'undici';
 import type { HttpProxy } from '../proxies.ts';
 import {
@@ -17,6 +18,8 @@ import type { SecureContexts } from './secure-contexts.ts';
 /** A proxy, and who we are to it. */
 export interface ConnectionProxy extends HttpProxy {
   readonly logon: ConnectionLogon;
+  /** No connection to it was to be had. */
+  unreachable(): void;
 }
 
 /** The general way: one undici client. It takes whatever HTTP/1 framing there is. */
@@ -27,7 +30,10 @@ export class UndiciConnection implements Connection {
   readonly proxyLogon: ConnectionLogon | undefined;
   readonly #proxy: ConnectionProxy | undefined;
   readonly #client: Promise<Client>;
+  #socket: Socket | undefined;
   #socketError: unknown;
+  /** A request is under way, or was not brought to its end. */
+  #busy = false;
   #closed = false;
 
   constructor(
@@ -48,6 +54,7 @@ export class UndiciConnection implements Connection {
   }
 
   send({ method, uri, headers }: RequestHead, attempt: Attempt): void {
+    this.#busy = true;
     this.#client.then(
       (client) => {
         if (this.#closed) return;
@@ -67,6 +74,21 @@ export class UndiciConnection implements Connection {
   close(): void {
     this.#closed = true;
     this.#client.then((client) => client.destroy()).catch(() => undefined);
+  }
+
+  /** A tunnel has its end at the origin; a proxy that requests are sent to is somebody of its own. undici lets programs end while nothing is asked. */
+  park(): boolean {
+    return !this.#busy && this.unpark() && !this.logon.halfway && this.proxyLogon?.halfway !== true;
+  }
+
+  /** undici would connect anew, but then it is nobody's old connection. */
+  unpark(): boolean {
+    return this.#socket?.destroyed === false;
+  }
+
+  /** The answer came to its end. */
+  ended(): void {
+    this.#busy = false;
   }
 
   /** undici says "other side closed" where TLS knew why. */
@@ -101,7 +123,11 @@ export class UndiciConnection implements Connection {
       connect: (target, callback) =>
         connect(target, (error, socket) => {
           this.logon.reconnect();
-          if (error !== null) return callback(error, null);
+          if (error !== null) {
+            // What it says itself is an answer.
+            if (!isCarmineError(error)) proxy?.unreachable();
+            return callback(error, null);
+          }
           const host = new URL(this.origin).hostname.replace(/^\[|\]$/g, '');
           const refused = 'encrypted' in socket ? secureContexts.refused(socket, host) : undefined;
           if (refused !== undefined) {
@@ -111,6 +137,7 @@ export class UndiciConnection implements Connection {
           this.proxyLogon?.reconnect();
           this.proxyLogon?.connected(socket);
           this.logon.connected(socket);
+          this.#socket = socket;
           this.#socketError = undefined;
           socket.prependListener('error', (reason: unknown) => {
             this.#socketError ??= reason;
@@ -210,6 +237,7 @@ class Handler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#connection.ended();
     if (!this.#over) this.#attempt.end();
   }
 
