@@ -21,7 +21,7 @@ vi.mock('node:net', async (importOriginal) => {
   class SilentSocket extends real.Socket {
     constructor() {
       super();
-      this.connecting = true;
+      Object.assign(this, { connecting: true });
       queueMicrotask(() => this.emit('connectionAttempt', '192.0.2.1', 80, 4));
     }
   }
