@@ -25,10 +25,13 @@ export async function fillWithJobs({ client, user, password, folder, inbox }: Sa
   const document = String(row?.['document']);
   const id = String(row?.['id']);
   const insert = database.prepare('INSERT INTO job (id, sequence, document) VALUES (?, ?, ?)');
+  const file = String(database.prepare('SELECT document FROM file').get()?.['document']);
+  const insertFile = database.prepare('INSERT INTO file (job, position, document) VALUES (?, 0, ?)');
   database.exec('BEGIN');
   for (let number = 1; number < count; number++) {
     const sequence = Number(row?.['sequence']) + number;
     const jobId = `{${randomUUID().toUpperCase()}}`;
+    insertFile.run(jobId, file);
     insert.run(jobId, sequence, JSON.stringify({ ...JSON.parse(document.replaceAll(id, jobId)), sequence }));
   }
   database.exec('COMMIT');

@@ -1,26 +1,39 @@
 import type { EndedJob, JobCredentials } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import type { StoredJob } from './types.ts';
+import type { StoredFile, StoredJob } from './types.ts';
 
-/** A job without its secrets, as JSON text. */
+/** A job without its secrets and its files, of which it has the number, as JSON text. */
 export function encodeJob(job: StoredJob): string {
-  const { credentials: _secret, ...rest } = job;
-  return JSON.stringify(rest, writeValue);
+  const { credentials: _secret, files, ...rest } = job;
+  return JSON.stringify({ ...rest, files: files.length }, writeValue);
 }
 
-/** Throws `job/store-damaged` for what encodeJob cannot have written. */
-export function decodeJob(text: string, credentials: readonly JobCredentials[]): StoredJob {
-  const job = decode(text) as StoredJob;
-  if (typeof job.jobId !== 'string' || typeof job.state !== 'string' || !Array.isArray(job.files)) {
-    throw damaged('a job has no id, state or files');
-  }
-  return { ...job, credentials };
+export function encodeFile(file: StoredFile): string {
+  return JSON.stringify(file, writeValue);
 }
 
-/** A job as version 1 of the database has it, as version 2 does: files had no ranges. */
-export function upgradeJob(text: string): string {
-  const { credentials: _none, files, ...job } = decodeJob(text, []);
-  return JSON.stringify({ ...job, files: files.map((file) => ({ ...file, ranges: null })) }, writeValue);
+/** Throws `job/store-damaged` for what encodeJob and encodeFile cannot have written. */
+export function decodeJob(text: string, files: readonly string[], credentials: readonly JobCredentials[]): StoredJob {
+  const job = checked(decode(text));
+  if (job.files !== files.length) throw damaged('files of a job are missing');
+  return { ...job, files: files.map((file) => decode(file) as StoredFile), credentials };
+}
+
+/** A job as versions 1 and 2 of the database had it: with its files, which in version 1 knew of no ranges. */
+export function decodeOldJob(text: string): StoredJob {
+  const job = checked(decode(text));
+  if (!Array.isArray(job.files)) throw damaged('a job has no files');
+  return {
+    ...job,
+    files: job.files.map((file: StoredFile) => ({ ...file, ranges: file.ranges ?? null })),
+    credentials: [],
+  };
+}
+
+function checked(value: object): Omit<StoredJob, 'files' | 'credentials'> & { readonly files: unknown } {
+  const job = value as StoredJob;
+  if (typeof job.jobId !== 'string' || typeof job.state !== 'string') throw damaged('a job has no id or state');
+  return job;
 }
 
 export function encodeEndedJob(job: EndedJob): string {

@@ -94,7 +94,7 @@ export interface StoredJob {
 export interface JobStore {
   /** Every job that has not ended, in order of creation. */
   load(): Promise<readonly StoredJob[]>;
-  /** Adds the job or replaces the one with its id. */
+  /** Adds the job or replaces the one with its id. A file that is the same object as before is taken to be unchanged. */
   save(job: StoredJob): Promise<void>;
   /** Removes the job and adds what remains of it to the history, both or neither. */
   end(ended: EndedJob): Promise<void>;

@@ -117,44 +117,47 @@ describe('sqlite job store', () => {
     expect(await store?.load()).toHaveLength(1);
   });
 
-  /** As version 1 of the database has a job: no word of ranges. */
-  function downgrade(): void {
+  /** As older versions of the database have jobs: with their files in them, and in version 1 no word of ranges. */
+  function downgrade(version: 1 | 2): void {
     const database = new DatabaseSync(join(stateDirectory, 'jobs.sqlite'));
-    database.exec(`
-      UPDATE job SET document = json_remove(document, '$.files[0].ranges', '$.files[1].ranges');
-      PRAGMA user_version=1;
-    `);
-    expect(database.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%ranges%'`).get()).toEqual({
-      n: 0,
-    });
+    const files = `(SELECT json_group_array(json(document)) FROM (SELECT document FROM file WHERE job = job.id ORDER BY position))`;
+    database.exec(`UPDATE job SET document = json_set(document, '$.files', json(${files})); DROP TABLE file`);
+    if (version === 1) {
+      database.exec(`UPDATE job SET document = json_remove(document, '$.files[0].ranges', '$.files[1].ranges')`);
+      expect(database.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%ranges%'`).get()).toEqual({ n: 0 });
+    }
+    database.exec(`PRAGMA user_version=${version}`);
     database.close();
   }
 
-  it('opens a database of version 1: jobs, secrets and history are kept, and every file is wanted whole', async () => {
-    const [file] = withSecret.files;
-    if (file === undefined) throw new Error('no file');
-    const moving = { ...file, bytesTotal: 2n ** 40n, bytesTransferred: 5n };
-    const jobs = [{ ...withSecret, files: [file, moving] }, sampleJob(2, { state: 'queued' })];
-    open();
-    for (const job of jobs) await store?.save(job);
-    await store?.end(sampleEnded(sampleJob(3)));
-    await store?.close();
-    downgrade();
-    expect(await open().load()).toEqual(jobs);
-    expect(await listEnded(store as JobStore)).toEqual([sampleEnded(sampleJob(3))]);
-    // Once: what is saved from now on stays as it is.
-    const ranges = [{ offset: 7, length: 8 }];
-    const changed = sampleJob(2, { files: [{ ...file, ranges }] });
-    await store?.save(changed);
-    await store?.close();
-    expect((await open().load())[1]).toEqual(changed);
-  });
+  it.each([1, 2] as const)(
+    'opens a database of version %s: jobs, files, secrets and history are kept',
+    async (version) => {
+      const [file] = withSecret.files;
+      if (file === undefined) throw new Error('no file');
+      const ranges = version === 1 ? null : [{ offset: 1, length: 2 }];
+      const moving = { ...file, bytesTotal: 2n ** 40n, bytesTransferred: 5n, ranges };
+      const jobs = [{ ...withSecret, files: [file, moving] }, sampleJob(2, { state: 'queued' })];
+      open();
+      for (const job of jobs) await store?.save(job);
+      await store?.end(sampleEnded(sampleJob(3)));
+      await store?.close();
+      downgrade(version);
+      expect(await open().load()).toEqual(jobs);
+      expect(await listEnded(store as JobStore)).toEqual([sampleEnded(sampleJob(3))]);
+      // Once: what is saved from now on stays as it is.
+      const changed = sampleJob(2, { files: [{ ...file, ranges: [{ offset: 7, length: 8 }] }] });
+      await store?.save(changed);
+      await store?.close();
+      expect((await open().load())[1]).toEqual(changed);
+    },
+  );
 
-  it('leaves a database of version 1 as it is when a job of it cannot be read', async () => {
+  it('leaves an older database as it is when a job of it cannot be read', async () => {
     open();
     for (const sequence of [1, 2]) await store?.save(sampleJob(sequence));
     await store?.close();
-    downgrade();
+    downgrade(1);
     const path = join(stateDirectory, 'jobs.sqlite');
     const before = new DatabaseSync(path);
     before.exec(`UPDATE job SET document = '{"jobId":' WHERE sequence = 2`);
@@ -162,8 +165,34 @@ describe('sqlite job store', () => {
     expect(open).toThrow(expect.objectContaining({ code: 'job/store-damaged' }));
     const aside = new DatabaseSync(join(stateDirectory, files().find((name) => name.endsWith('Z')) as string));
     expect(aside.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
-    expect(aside.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%ranges%'`).get()).toEqual({ n: 0 });
+    expect(aside.prepare(`SELECT count(*) AS n FROM job WHERE document LIKE '%localFile%'`).get()).toEqual({ n: 1 });
     aside.close();
+  });
+
+  it('notices that a file of a job is missing', async () => {
+    await open().save(sampleJob(1));
+    await store?.close();
+    const database = new DatabaseSync(join(stateDirectory, 'jobs.sqlite'));
+    database.exec('DELETE FROM file');
+    database.close();
+    expect(open).toThrow(expect.objectContaining({ code: 'job/store-damaged' }));
+  });
+
+  it('writes the files of a job that changed, and no others', async () => {
+    const [file] = sampleJob(1).files;
+    if (file === undefined) throw new Error('no file');
+    const files = Array.from({ length: 1_000 }, (_, index) => ({ ...file, localFile: `/srv/${index}` }));
+    await open().save(sampleJob(1, { files }));
+    const log = () => statSync(join(stateDirectory, 'jobs.sqlite-wal')).size;
+    const before = log();
+    for (let index = 0; index < 10; index++) {
+      files[index] = { ...file, localFile: `/srv/${index}`, bytesTransferred: 1n };
+      await store?.save(sampleJob(1, { files: [...files] }));
+    }
+    // A few pages each; all of them would be sixty.
+    expect(log() - before).toBeLessThan(10 * 8 * 4_096);
+    await store?.close();
+    expect((await open().load())[0]?.files).toEqual(files);
   });
 
   it('refuses a database of a newer program and leaves it alone', async () => {

@@ -1,5 +1,5 @@
 import { type EndedJob, sizeUnknown } from '@carmine/core';
-import type { JobStore, StoredJob } from '@carmine/job-store';
+import type { JobStore, StoredFile, StoredJob } from '@carmine/job-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 export function sampleJob(sequence: number, changes: Partial<StoredJob> = {}): StoredJob {
@@ -105,6 +105,22 @@ export function jobStoreSuite(
       await store.save(first);
       await store.save({ ...second, state: 'queued', credentials: [] });
       expect(await store.load()).toEqual([first, { ...second, state: 'queued' }]);
+    });
+
+    it('keeps the files of a job as they were last saved: more, fewer, others', async () => {
+      const [file] = sampleJob(1).files;
+      const named = (...names: string[]) => names.map((localFile) => ({ ...file, localFile }) as StoredFile);
+      const abc = named('a', 'b', 'c');
+      const lists = [abc, abc.slice(0, 1), [...abc.slice(0, 1), ...named('d', 'e')], [], named('x')];
+      for (const files of lists) {
+        await store.save(sampleJob(1, { files }));
+        await store.save(sampleJob(2, { files: abc }));
+        expect((await store.load()).map((job) => job.files)).toEqual([files, abc]);
+      }
+      // With the id of one that ended there is nothing of it left.
+      await store.end(sampleEnded(sampleJob(2)));
+      await store.save(sampleJob(2, { files: abc.slice(1) }));
+      expect((await store.load())[1]?.files).toEqual(abc.slice(1));
     });
 
     it('forgets credentials that were removed', async () => {

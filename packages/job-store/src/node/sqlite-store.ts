@@ -1,10 +1,18 @@
 import { closeSync, constants, existsSync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { EndedJob, JobCredentials } from '@carmine/core';
 import { CarmineError, isCarmineError } from '@carmine/errors';
-import { damaged, decodeEndedJob, decodeJob, encodeEndedJob, encodeJob, upgradeJob } from '../document.ts';
-import type { JobStore, StoredJob } from '../types.ts';
+import {
+  damaged,
+  decodeEndedJob,
+  decodeJob,
+  decodeOldJob,
+  encodeEndedJob,
+  encodeFile,
+  encodeJob,
+} from '../document.ts';
+import type { JobStore, StoredFile, StoredJob } from '../types.ts';
 import { createSecretBox, loadOrCreateKey, type SecretBox, syncDirectory } from './secrets.ts';
 
 export interface SqliteJobStoreOptions {
@@ -60,11 +68,12 @@ function prepare(database: DatabaseSync): void {
     database.exec(`
       BEGIN EXCLUSIVE;
       CREATE TABLE job (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, document TEXT NOT NULL, secret BLOB) STRICT;
+      ${fileTable};
       CREATE TABLE ended (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, document TEXT NOT NULL) STRICT;
       PRAGMA user_version=${schemaVersion};
       COMMIT;
     `);
-  } else if (version === 1) {
+  } else if (version < schemaVersion) {
     upgrade(database);
   } else {
     // Takes the exclusive lock now rather than with the first job.
@@ -72,23 +81,79 @@ function prepare(database: DatabaseSync): void {
   }
 }
 
-/** All of it or nothing: a process that dies here leaves version 1. The version is what keeps older programs from fetching the whole of a file with ranges. */
+/**
+ * Versions 1 and 2 had a job's files within its record. All of it or nothing: a process that dies here leaves what there was. The version is what
+ * keeps older programs from fetching the whole of a file with ranges.
+ */
 function upgrade(database: DatabaseSync): void {
-  database.exec('BEGIN EXCLUSIVE');
+  database.exec(`BEGIN EXCLUSIVE; ${fileTable}`);
+  const files = new FileTable(database);
   const update = database.prepare('UPDATE job SET document = ? WHERE id = ?');
   for (const { id, document } of database.prepare('SELECT id, document FROM job').all()) {
-    update.run(upgradeJob(String(document)), String(id));
+    const job = decodeOldJob(String(document));
+    update.run(encodeJob(job), String(id));
+    files.write(job);
   }
   database.exec(`PRAGMA user_version=${schemaVersion}; COMMIT`);
+}
+
+/** The files of jobs, each a record of its own: a job of thousands is not written anew because one of them moved. */
+class FileTable {
+  readonly #write: StatementSync;
+  readonly #read: StatementSync;
+  readonly #cut: StatementSync;
+  /** As they are in the table. Nobody changes a file, so the same object is the same file. */
+  readonly #known = new Map<string, readonly StoredFile[]>();
+
+  constructor(database: DatabaseSync) {
+    this.#write = database.prepare(
+      'INSERT INTO file (job, position, document) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET document = excluded.document',
+    );
+    this.#read = database.prepare('SELECT document FROM file WHERE job = ? ORDER BY position');
+    this.#cut = database.prepare('DELETE FROM file WHERE job = ? AND position >= ?');
+  }
+
+  /** Within a transaction; `written` must follow when that is there. */
+  write({ jobId, files }: StoredJob): void {
+    const known = this.#known.get(jobId) ?? [];
+    for (const [position, file] of files.entries()) {
+      if (file !== known[position]) this.#write.run(jobId, position, encodeFile(file));
+    }
+    if (files.length < known.length) this.#cut.run(jobId, files.length);
+  }
+
+  written({ jobId, files }: StoredJob): void {
+    this.#known.set(jobId, [...files]);
+  }
+
+  read(jobId: string): readonly string[] {
+    return this.#read.all(jobId).map(({ document }) => String(document));
+  }
+
+  /** Within a transaction. */
+  remove(jobId: string): void {
+    this.#cut.run(jobId, 0);
+  }
+
+  forget(jobId: string): void {
+    this.#known.delete(jobId);
+  }
 }
 
 class SqliteJobStore implements JobStore {
   readonly #database: DatabaseSync;
   readonly #secrets: SecretBox;
+  readonly #files: FileTable;
+  readonly #save: StatementSync;
 
   constructor(database: DatabaseSync, secrets: SecretBox) {
     this.#database = database;
     this.#secrets = secrets;
+    this.#files = new FileTable(database);
+    this.#save = database.prepare(
+      `INSERT INTO job (id, sequence, document, secret) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, document = excluded.document, secret = excluded.secret`,
+    );
   }
 
   check(): void {
@@ -101,22 +166,30 @@ class SqliteJobStore implements JobStore {
 
   async save(job: StoredJob): Promise<void> {
     const secret = job.credentials.length === 0 ? null : this.#secrets.seal(JSON.stringify(job.credentials), job.jobId);
-    this.#database
-      .prepare(
-        `INSERT INTO job (id, sequence, document, secret) VALUES (?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, document = excluded.document, secret = excluded.secret`,
-      )
-      .run(job.jobId, job.sequence, encodeJob(job), secret);
+    this.#atOnce(() => {
+      this.#save.run(job.jobId, job.sequence, encodeJob(job), secret);
+      this.#files.write(job);
+    });
+    this.#files.written(job);
   }
 
   async end(ended: EndedJob): Promise<void> {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
+    this.#atOnce(() => {
+      this.#files.remove(ended.jobId);
       this.#database.prepare('DELETE FROM job WHERE id = ?').run(ended.jobId);
       this.#database.prepare('INSERT INTO ended (id, document) VALUES (?, ?)').run(ended.jobId, encodeEndedJob(ended));
+    });
+    this.#files.forget(ended.jobId);
+  }
+
+  #atOnce(work: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      work();
       this.#database.exec('COMMIT');
     } catch (thrown) {
-      this.#database.exec('ROLLBACK');
+      // Some failures have ended it already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw thrown;
     }
   }
@@ -148,7 +221,9 @@ class SqliteJobStore implements JobStore {
         secret instanceof Uint8Array
           ? (JSON.parse(this.#secrets.open(secret, String(row['id']))) as readonly JobCredentials[])
           : [];
-      return decodeJob(String(row['document']), credentials);
+      const job = decodeJob(String(row['document']), this.#files.read(String(row['id'])), credentials);
+      this.#files.written(job);
+      return job;
     });
   }
 }
@@ -179,4 +254,6 @@ function sqliteCode(thrown: unknown): number | undefined {
 }
 
 const sqlite = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 } as const;
-const schemaVersion = 2;
+const schemaVersion = 3;
+const fileTable = `CREATE TABLE file (job TEXT NOT NULL, position INTEGER NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (job, position)) STRICT, WITHOUT ROWID`;
