@@ -5,6 +5,7 @@ import { tortureEngineKill } from './engine-kill/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
 import { tortureHttp } from './http/main.ts';
 import { tortureKill } from './kill.ts';
+import { tortureLarge } from './large.ts';
 import { tortureOrigin } from './origin/main.ts';
 
 /** `npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]` */
@@ -40,6 +41,17 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
       summary: [
         ...report.failures,
         `${report.misbehaviours} misbehaviours in ${report.transfers} transfers: ${report.files} right files, ${report.errors} errors, ${report.wrongFiles} wrong files, ${report.failures.length} not as they must be, ${report.seconds} s, seed ${report.seed}`,
+      ],
+      report,
+    };
+  },
+  async large({ count, seed, say }) {
+    const report = await tortureLarge(count ?? 5, seed, say);
+    return {
+      passed: report.failures.length === 0,
+      summary: [
+        ...report.failures,
+        `${report.transfers.length} transfers, ${report.failures.length} failures, seed ${seed}`,
       ],
       report,
     };

@@ -263,13 +263,13 @@ class Run {
   }
 }
 
-interface Reported {
+export interface Reported {
   readonly first: Promise<void>;
   last(): number;
   errors(): string;
 }
 
-function follow(child: ChildProcess): Reported {
+export function follow(child: ChildProcess): Reported {
   let [last, text, errors] = [0, '', ''];
   const first = new Promise<void>((resolve) => {
     child.stdout?.setEncoding('latin1').on('data', (chunk: string) => {
@@ -334,7 +334,7 @@ function differing(a: Buffer, b: Buffer, start: number, end: number): number {
 }
 
 /** As it ships: one file. */
-async function bundleFetch(folder: string): Promise<string> {
+export async function bundleFetch(folder: string): Promise<string> {
   const entry = fileURLToPath(new URL('fetch.ts', import.meta.url));
   await build({ ...bundle, entry: { fetch: entry }, outDir: folder, config: false, silent: true, clean: false });
   return join(folder, 'fetch.js');
