@@ -61,8 +61,8 @@ async function timedDigest(from: string, to: string): Promise<{ readonly wall: n
   const transfer = createFileTransfer(
     {
       ...platform,
-      digest(file) {
-        const running = digest(file);
+      digest(file, length) {
+        const running = digest(file, length);
         return {
           ...running,
           async finish(length) {

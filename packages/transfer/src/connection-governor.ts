@@ -26,10 +26,14 @@ export class ConnectionGovernor {
     if (fixed !== undefined) this.#target = fixed;
   }
 
-  /** The server answered after `latency` milliseconds; `left` bytes are to be fetched. */
-  begin(latency: number, left: number, now: number): void {
+  /**
+   * The server answered after `latency` milliseconds; `left` bytes are to be fetched. `inOrder`: a digest follows what comes, so that one connection, where it is
+   * enough, saves keeping or reading again what others bring early.
+   */
+  begin(latency: number, left: number, now: number, inOrder = false): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
+    if (inOrder && latency < veryNear) return;
     const quick = latency < farAway;
     if (quick) this.#target = left >= this.#largeFile ? quickConnections : 1;
     else this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
@@ -99,6 +103,8 @@ export class ConnectionGovernor {
 
 /** Milliseconds from question to answer, above which a connection takes long to get going. */
 const farAway = 20;
+/** Below that one connection does 500 MB/s with the receive buffers that systems allow. */
+const veryNear = 5;
 /** On a quick network one is nearly enough; far away the first one would be alone for too long. */
 const quickConnections = 4;
 const farConnections = 16;

@@ -326,7 +326,7 @@ class PlannerState implements Planner {
   #govern(latency: number, now: number): void {
     if (this.#governed || this.#source === undefined) return;
     this.#governed = true;
-    this.#governor.begin(latency, this.#source.length - this.#done.total, now);
+    this.#governor.begin(latency, this.#source.length - this.#done.total, now, this.wantsDigest);
   }
 
   #judge(stream: Stream, head: ResponseHead, now: number): void {

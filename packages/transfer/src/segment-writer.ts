@@ -3,8 +3,10 @@ import type { DiskFile } from './disk.ts';
 export interface SegmentWriterOptions {
   /** Bytes that are worth a write of their own. */
   readonly gather: number;
-  /** What is written is not read again soon. */
-  readonly past: boolean;
+  /** What is written from `position` on is not read again soon. */
+  readonly past: (position: number) => boolean;
+  /** This was written; true: who said so calls `release` when he needs it no more. */
+  readonly keep?: ((position: number, bytes: Uint8Array, release: () => void) => boolean) | undefined;
   /** In order, whatever order the writes end in. */
   readonly onWritten: (bytes: number) => void;
   readonly onError: (thrown: unknown) => void;
@@ -112,25 +114,30 @@ export class SegmentWriter {
     const vector = chunks.map((chunk) => chunk.bytes);
     const write: Write = { bytes, done: false, ended: Promise.resolve() };
     this.#writing.push(write);
-    write.ended = this.#file.write(vector, position, this.#options.past).then(
+    write.ended = this.#file.write(vector, position, this.#options.past(position)).then(
       () => {
         write.done = true;
-        this.#end(chunks);
+        let at = position;
+        for (const chunk of chunks) {
+          if (this.#failed || this.#options.keep?.(at, chunk.bytes, chunk.release) !== true) chunk.release();
+          at += chunk.bytes.length;
+        }
+        this.#end();
       },
       (thrown: unknown) => {
         // What is in flight beside it ends, but is not called written any more: it would leave a gap.
         this.#writing = this.#writing.filter((other) => other !== write);
         const first = !this.#failed;
         this.#failed = true;
-        this.#end(chunks);
+        for (const { release } of chunks) release();
+        this.#end();
         this.discard();
         if (first) this.#options.onError(thrown);
       },
     );
   }
 
-  #end(chunks: readonly Chunk[]): void {
-    for (const { release } of chunks) release();
+  #end(): void {
     while (this.#writing[0]?.done === true) {
       const { bytes } = this.#writing.shift() as Write;
       if (!this.#failed) this.#options.onWritten(bytes);

@@ -16,13 +16,21 @@ import { YieldProbe } from './yield-probe.ts';
 /** What a run needs besides its file. */
 export interface RunPlatform {
   readonly clock: { now(): number; after(delay: number, callback: () => void): () => void };
-  digest(file: DiskFile): RunningDigest;
+  /** `length`: as far as it is known how long the file will be. */
+  digest(file: DiskFile, length?: number): RunningDigest;
   /** For block lists. */
   readonly blockDigests: BlockDigests;
 }
 
 /** SHA-256 of a file from its beginning, computed while it grows. */
 export interface RunningDigest {
+  /**
+   * This was written. True when the digest keeps it, so that it need not be read from the file: it calls `release` when it is done with it, at the
+   * latest when it has stopped.
+   */
+  offer(position: number, bytes: Uint8Array, release: () => void): boolean;
+  /** What is written there will be taken from memory, as it looks now. */
+  follows(position: number): boolean;
   /** The first `end` bytes are in the file and stay as they are. */
   advance(end: number): void;
   /** Of the first `length` bytes, lower-case hexadecimal; rejects when they cannot be read or when it is stopped. */
@@ -229,7 +237,8 @@ class Runner {
     const start = request.range?.start ?? 0;
     const writer = new SegmentWriter(this.#run.file, start, {
       gather: this.#gather(),
-      past: !this.planner.wantsDigest,
+      past: (position) => !this.planner.wantsDigest || this.#digestNow()?.follows(position) === true,
+      keep: (position, bytes, release) => this.#digestNow()?.offer(position, bytes, release) ?? false,
       onWritten: (bytes) => {
         this.tell({ type: 'written', stream, bytes });
         this.#followDigest();
@@ -320,7 +329,7 @@ class Runner {
   }
 
   async #verify(): Promise<void> {
-    this.#digest ??= this.#platform.digest(this.#run.file);
+    this.#digest ??= this.#platform.digest(this.#run.file, this.planner.transferred);
     const sha256 = await this.#digest.finish(this.planner.transferred);
     if (this.#ended) return;
     await this.#run.journal.noteVerified(sha256);
@@ -343,14 +352,21 @@ class Runner {
     }
   }
 
-  /** Lets the digest know how far the beginning of the file is, in large steps. */
+  /** Lets the digest know how far the beginning of the file is. */
   #followDigest(): void {
-    if (this.#ended || !this.planner.wantsDigest) return;
+    const digest = this.#digestNow();
+    if (digest === undefined) return;
     const end = this.planner.contiguous;
-    if (end - this.#digested < digestStep) return;
-    this.#digest ??= this.#platform.digest(this.#run.file);
-    this.#digest.advance(end);
+    if (end <= this.#digested) return;
+    digest.advance(end);
     this.#digested = end;
+  }
+
+  /** The digest, where one is wanted and what is written now will be a part of it. */
+  #digestNow(): RunningDigest | undefined {
+    if (this.#ended || this.#held > 0 || !this.planner.wantsDigest) return undefined;
+    this.#digest ??= this.#platform.digest(this.#run.file, this.planner.source?.length);
+    return this.#digest;
   }
 
   async #restartDigest(): Promise<void> {
@@ -416,10 +432,9 @@ class Runner {
   /** Large writes are cheaper, but a write must not be a large part of a checkpoint. */
   #gather(): number {
     const KiB = 1024;
-    const large = this.#streams.size <= 6 ? 2048 * KiB : this.#streams.size <= 8 ? 512 * KiB : 256 * KiB;
+    // What a digest keeps comes on top of what all of them gather, and together that must not make them wait.
+    const few = this.planner.wantsDigest ? 4 : 6;
+    const large = this.#streams.size <= few ? 2048 * KiB : this.#streams.size <= 8 ? 512 * KiB : 256 * KiB;
     return Math.min(large, Math.max(1, (this.#run.checkpointBytes ?? 8192 * KiB) / 4));
   }
 }
-
-/** Bytes. */
-const digestStep = 1024 * 1024;

@@ -7,6 +7,7 @@ import type { DiskFile } from '@carmine/transfer';
 import { nodeDisk } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startDigest } from '../src/node/digest.ts';
+import { allocatePages } from '../src/node/direct-writes.ts';
 
 const content = new SeededRandom(8).bytes(6 * 1024 * 1024);
 const sha256 = (length: number) => createHash('sha256').update(content.subarray(0, length)).digest('hex');
@@ -15,7 +16,9 @@ let folder: string;
 let file: DiskFile;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'carmine-digest-'));
-  file = await (await nodeDisk.openDirectory(folder, undefined)).create('file');
+  const directory = await nodeDisk.openDirectory(folder, undefined);
+  file = await directory.create('file');
+  await directory.close();
 });
 afterEach(async () => {
   await file.close();
@@ -55,5 +58,70 @@ describe('a running digest', () => {
     const stopped = digest.stop();
     await expect(finished).rejects.toMatchObject({ code: 'internal/aborted' });
     await stopped;
+  });
+
+  it.each([1, 2, 3, 4])(
+    'takes what is written from memory, which is filled anew as soon as it is released (%i)',
+    async (seed) => {
+      const random = new SeededRandom(seed);
+      const memory = new Uint8Array(allocatePages(content.length) as SharedArrayBuffer);
+      const digest = startDigest(file, content.length);
+      const parts: { start: number; end: number }[] = [];
+      for (let start = 0; start < content.length; ) {
+        const end = Math.min(content.length, start + 1 + random.below(900_000));
+        parts.push({ start, end });
+        start = end;
+      }
+      // As several connections bring it: nearly in order.
+      for (let at = 1; at < parts.length; at++) {
+        if (random.below(2) === 0) [parts[at - 1], parts[at]] = [parts[at]!, parts[at - 1]!];
+      }
+      let [lent, mostLent, reached] = [0, 0, 0];
+      const done = new Uint8Array(content.length);
+      for (const { start, end } of parts) {
+        const bytes = memory.subarray(start, end);
+        bytes.set(content.subarray(start, end));
+        await file.write([bytes], start, digest.follows(start));
+        done.fill(1, start, end);
+        const kept = digest.offer(start, bytes, () => {
+          lent -= bytes.length;
+          bytes.fill(0xee);
+        });
+        // Not kept, it is in use again at once.
+        if (kept) lent += bytes.length;
+        else bytes.fill(0xee);
+        mostLent = Math.max(mostLent, lent);
+        const gap = done.indexOf(0);
+        const next = gap < 0 ? content.length : gap;
+        if (next > reached) digest.advance(next);
+        reached = next;
+      }
+      expect(mostLent).toBeGreaterThan(0);
+      expect(await digest.finish(content.length)).toBe(sha256(content.length));
+      await digest.stop();
+      expect(lent).toBe(0);
+    },
+  );
+
+  it('gives back what it kept when it is stopped, and only when nobody reads it any more', async () => {
+    const bytes = new Uint8Array(allocatePages(content.length) as SharedArrayBuffer);
+    bytes.set(content);
+    const digest = startDigest(file, 2 * content.length);
+    const released: string[] = [];
+    const half = content.length / 2;
+    digest.offer(0, bytes.subarray(0, half), () => released.push('being read'));
+    digest.offer(half, bytes.subarray(half), () => released.push('waiting'));
+    digest.advance(half);
+    const stopped = digest.stop();
+    expect(released).toEqual(['waiting']);
+    await stopped;
+    expect(released).toEqual(['waiting', 'being read']);
+    expect(digest.offer(0, bytes, () => {})).toBe(false);
+  });
+
+  it('leaves memory that no other thread can read to whoever has it', async () => {
+    const digest = startDigest(file, content.length);
+    expect(digest.offer(0, content, () => {})).toBe(false);
+    await digest.stop();
   });
 });

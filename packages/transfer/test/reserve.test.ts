@@ -69,8 +69,8 @@ describe('space for a file', () => {
 describe('memory for receiving', () => {
   const large = existsSync('/sys/kernel/mm/transparent_hugepage/enabled');
   it.skipIf(loadFfi() === undefined || !large)('may be in large pages', () => {
-    const memory = allocatePages(12 * MiB) as ArrayBuffer;
-    const address = Number(loadFfi()?.getRawPointer(memory));
+    const memory = allocatePages(12 * MiB) as SharedArrayBuffer;
+    const address = Number(loadFfi()?.getRawPointer(new Uint8Array(memory)));
     const maps = readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
     const mine = maps.find((map) => {
       const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(map) ?? [];

@@ -10,7 +10,7 @@ import { allocatePages, blockBytes, planWrites } from '../src/node/direct-writes
 import { WriteQueue } from '../src/node/write-queue.ts';
 import { SegmentWriter } from '../src/segment-writer.ts';
 
-const pages = new Uint8Array(allocatePages(1024 * 1024) as ArrayBuffer);
+const pages = new Uint8Array(allocatePages(1024 * 1024) as SharedArrayBuffer);
 const block = blockBytes;
 const shape = (chunks: Uint8Array[], position: number) =>
   planWrites(chunks, position).map((part) => [
@@ -162,7 +162,7 @@ describe('a writer of one segment', () => {
     } as unknown as DiskFile;
     const writer = new SegmentWriter(file, position, {
       gather: 10_000,
-      past: true,
+      past: () => true,
       onWritten: (bytes) => written.push(bytes),
       onError: (thrown) => errors.push(thrown),
     });

@@ -1,22 +1,40 @@
 import { createHash } from 'node:crypto';
-import { Worker } from 'node:worker_threads';
 import { CarmineError } from '@carmine/errors';
+import { DigestOrder } from '../digest-order.ts';
 import type { DiskFile } from '../disk.ts';
 import type { RunningDigest } from '../transfer-run.ts';
+import { DigestThread } from './digest-thread.ts';
 
-/** SHA-256 of a file; long ones are read and hashed on a thread of their own, while they are being written. */
-export function startDigest(file: DiskFile): RunningDigest {
+/**
+ * SHA-256 of a file. That of a long one is computed on a thread of its own while it is being written: from the memory that it is written from, as long as that
+ * comes about in order, else from the file.
+ */
+export function startDigest(file: DiskFile, length?: number): RunningDigest {
+  const order = new DigestOrder(keptBytes);
   let thread: DigestThread | undefined;
   let stopped = false;
   const onThread = (end: number) => {
-    if (thread === undefined && file.fd !== undefined && end > shortFile) thread = new DigestThread(file.fd);
+    if (thread === undefined && file.fd !== undefined && end > shortFile && !stopped)
+      thread = new DigestThread(file.fd);
     return thread;
   };
+  if (length !== undefined) onThread(length);
   return {
-    advance: (end) => onThread(end)?.post({ end, last: false }),
-    finish: (length) => onThread(length)?.finish(length) ?? digestHere(file, length, () => stopped),
+    offer(position, bytes, release) {
+      if (thread === undefined || stopped || !DigestThread.reaches(bytes)) return false;
+      order.add({ position, bytes, release });
+      return true;
+    },
+    follows: (position) => thread !== undefined && position - order.reached < followedBytes,
+    advance: (end) => onThread(end)?.post(order.advance(end, false)),
+    finish(length) {
+      const there = onThread(length);
+      there?.post(order.advance(length, true));
+      return there?.finish() ?? digestHere(file, length, () => stopped);
+    },
     async stop() {
       stopped = true;
+      order.clear();
       await thread?.stop();
     },
   };
@@ -53,73 +71,10 @@ async function digestHere(file: DiskFile, length: number, isStopped: () => boole
   return hash.digest('hex');
 }
 
-interface Order {
-  /** Bytes to be read from the beginning. */
-  readonly end: number;
-  readonly last: boolean;
-}
-
-/** File descriptors belong to the process, so the thread reads through ours. */
-class DigestThread {
-  readonly #worker: Worker;
-  readonly #exited: Promise<void>;
-  readonly #result: Promise<string>;
-  #stopped = false;
-
-  constructor(fd: number) {
-    this.#worker = new Worker(workerSource, { eval: true, workerData: { fd, chunk }, resourceLimits: smallHeap });
-    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
-    this.#result = new Promise((resolve, reject) => {
-      this.#worker.once('message', (message: { readonly sha256: string }) => resolve(message.sha256));
-      this.#worker.once('error', reject);
-      this.#worker.once('exit', () => {
-        reject(this.#stopped ? new CarmineError('internal/aborted') : new Error('the digest ended early'));
-      });
-    });
-    // Whoever asks for the result hears of it.
-    this.#result.catch(() => undefined);
-  }
-
-  post(order: Order): void {
-    this.#worker.postMessage(order);
-  }
-
-  finish(length: number): Promise<string> {
-    this.post({ end: length, last: true });
-    return this.#result;
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#worker.terminate();
-    await this.#exited;
-  }
-}
-
-/** Text and not a file, so that it is there in a bundle too. */
-const workerSource = `
-const { parentPort, workerData } = require('node:worker_threads');
-const { createHash } = require('node:crypto');
-const { readSync } = require('node:fs');
-const { fd, chunk } = workerData;
-const hash = createHash('sha256');
-const buffer = new Uint8Array(chunk);
-let position = 0;
-parentPort.on('message', ({ end, last }) => {
-  while (position < end) {
-    const count = readSync(fd, buffer, 0, Math.min(chunk, end - position), position);
-    if (count === 0) throw new Error('the file is shorter than it was');
-    hash.update(count === chunk ? buffer : buffer.subarray(0, count));
-    position += count;
-  }
-  if (!last) return;
-  parentPort.postMessage({ sha256: hash.digest('hex') });
-  parentPort.close();
-});
-`;
-
 /** Fits in a core's own cache. */
 const chunk = 256 * 1024;
 const shortFile = 4 * 1024 * 1024;
-/** MiB; it needs next to nothing. */
-const smallHeap = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 };
+/** What came early and waits in memory; UNSPECIFIED. With what connections gather for a write it must stay below what makes them all wait. */
+const keptBytes = 4 * 1024 * 1024;
+/** So far ahead of the digest something may be and yet be there in memory when its turn comes. */
+const followedBytes = 16 * 1024 * 1024;

@@ -11,12 +11,13 @@ export interface PlannedWrite {
 export const blockBytes = 4096;
 
 /**
- * Memory that begins on a page, for direct writes; undefined where there is none to be had. Node's own allocations begin
- * anywhere.
+ * Memory that begins on a page, for direct writes, and that other threads can read; undefined where there is none to be had. Node's own
+ * allocations begin anywhere.
  */
-export function allocatePages(bytes: number): ArrayBuffer | undefined {
+export function allocatePages(bytes: number): SharedArrayBuffer | undefined {
   try {
-    const { buffer } = new Memory({ initial: Math.ceil(bytes / webAssemblyPage) });
+    const pages = Math.ceil(bytes / webAssemblyPage);
+    const { buffer } = new Memory({ initial: pages, maximum: pages, shared: true });
     wishLargePages(buffer);
     onPages.add(buffer);
     return buffer;
@@ -78,7 +79,11 @@ function slice(runs: readonly Uint8Array[], from: number, to: number): Uint8Arra
 const { Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyMemory }).WebAssembly;
 
 interface WebAssemblyMemory {
-  readonly Memory: new (descriptor: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
+  readonly Memory: new (descriptor: {
+    readonly initial: number;
+    readonly maximum: number;
+    readonly shared: true;
+  }) => { readonly buffer: SharedArrayBuffer };
 }
 
 const onPages = new WeakSet<ArrayBufferLike>();
