@@ -5,6 +5,7 @@ export {
   type JobEngine,
   type JobEngineOptions,
   type JobLimits,
+  type SmallTransfers,
   type TransferFactory,
   type TransferRequest,
   windowsLimits,

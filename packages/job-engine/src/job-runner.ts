@@ -11,10 +11,11 @@ import {
 } from '@carmine/core';
 import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { StoredFile, StoredJob } from '@carmine/job-store';
-import { type FileTransfer, retryAfter, type TransferResult } from '@carmine/transfer';
+import { type FileTransfer, retryAfter, type SmallSetOutcome, type TransferResult } from '@carmine/transfer';
 import { storedError } from './error-report.ts';
-import { type Job, type Turn, withFile } from './job.ts';
-import type { JobEngineOptions } from './options.ts';
+import { type Job, type JobSet, type Turn, withFile } from './job.ts';
+import { nextSet, withFlag, withSet } from './job-sets.ts';
+import type { JobEngineOptions, TransferRequest } from './options.ts';
 import { isActive } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
 import { toEnded } from './snapshot.ts';
@@ -141,14 +142,13 @@ export class JobRunner {
     const repeat = job.stored.ending !== null;
     await this.save(job, { ending: { action: 'complete', reason: 'completed' } });
     await this.#leaveTurn(job);
+    await this.#finishWhole(job);
     for (const [index, file] of job.stored.files.entries()) {
       if (!file.transferred || file.renamed) continue;
       try {
         await this.#transferOf(file, undefined, undefined, () => undefined).finish({ repeat });
       } catch (thrown) {
-        const error = CarmineError.from(thrown);
-        await this.apply(job, 'completeFailed', { ending: null, ...errorFields(error, index) });
-        throw error;
+        throw await this.#completeFailed(job, CarmineError.from(thrown), index);
       }
       await this.save(job, { files: withFile(job.stored, index, { renamed: true }).files });
     }
@@ -159,6 +159,32 @@ export class JobRunner {
       missing.length === 0 ? 'completed' : `completed in part: ${done} of ${job.stored.files.length} files`;
     await this.#end(job, 'acknowledged', reason);
     return missing.length === 0 ? 0 : partialComplete;
+  }
+
+  /** Those that came in sets get their names together. */
+  async #finishWhole(job: Job): Promise<void> {
+    const { small } = this.#options.transfers;
+    const { files } = job.stored;
+    const indexes = [...files.keys()].filter(
+      (index) => files[index]?.whole === true && files[index]?.renamed === false,
+    );
+    if (small === undefined || indexes.length === 0) return;
+    const whole = indexes.map((index) => {
+      const { localFile, temporaryName, bytesTotal, naming } = files[index] as StoredFile;
+      return { path: localFile, temporaryName, length: Number(bytesTotal), repeat: naming };
+    });
+    // There is no journal that would know that it was begun.
+    await this.save(job, { files: withFlag(files, indexes, 'naming') });
+    const problems = await small.finish(whole);
+    const named = indexes.filter((_index, position) => problems[position] === undefined);
+    await this.save(job, { files: withFlag(job.stored.files, named, 'renamed') });
+    const failed = problems.findIndex((problem) => problem !== undefined);
+    if (failed >= 0) throw await this.#completeFailed(job, problems[failed] as CarmineError, indexes[failed] as number);
+  }
+
+  async #completeFailed(job: Job, error: CarmineError, index: number): Promise<CarmineError> {
+    await this.apply(job, 'completeFailed', { ending: null, ...errorFields(error, index) });
+    return error;
   }
 
   /** Cancel: temporary files go, those of files that were transferred included. */
@@ -251,7 +277,7 @@ export class JobRunner {
   // --- a turn --------------------------------------------------------------------------------------------------------
 
   #startTurn(job: Job): void {
-    const turn: Turn = { cancelled: false, transfer: undefined, fileIndex: -1 };
+    const turn: Turn = { cancelled: false, transfer: undefined, fileIndex: -1, set: undefined, alone: false };
     job.turn = turn;
     job.turnBegan = this.#options.clock.now();
     void this.#drive(job, turn);
@@ -263,9 +289,18 @@ export class JobRunner {
     if (turn === undefined) return;
     turn.cancelled = true;
     await turn.transfer?.stop();
+    await this.#leaveSet(job, turn).catch((problem) => this.#options.onProblem?.(problem));
     // The journal has it in any case; the store's copy may wait.
     if (job.current !== job.stored) await this.save(job, {}).catch((problem) => this.#options.onProblem?.(problem));
     job.endTurn();
+  }
+
+  /** What of a set is there stays there. */
+  async #leaveSet(job: Job, turn: Turn): Promise<void> {
+    const { set } = turn;
+    if (set === undefined) return;
+    set.stop();
+    await this.#setEnded(job, turn, set, await set.finished);
   }
 
   async #drive(job: Job, turn: Turn): Promise<void> {
@@ -287,10 +322,11 @@ export class JobRunner {
       return undefined;
     }
     turn.fileIndex = index;
+    const set = turn.alone ? undefined : await this.#startSet(job, turn);
+    if (set !== undefined) return { result: set.finished.then((outcome) => ({ set, outcome })) };
     const settle = async (): Promise<Settled> => {
       try {
-        const reference = job.stored.clientCertificate;
-        const certificate = reference === null ? undefined : await this.findCertificate(reference);
+        const certificate = await this.#certificateOf(job.stored);
         if (turn.cancelled) throw new CarmineError('internal/aborted');
         turn.transfer = this.#transferOf(file, job.stored, certificate, () => this.#progressed(job, turn));
         return { result: await turn.transfer.run() };
@@ -301,8 +337,37 @@ export class JobRunner {
     return { result: settle() };
   }
 
+  /** Undefined when the next file is to be fetched alone. */
+  async #startSet(job: Job, turn: Turn): Promise<JobSet | undefined> {
+    const { small } = this.#options.transfers;
+    const indexes = small === undefined ? [] : nextSet(job.stored);
+    if (indexes.length === 0) return undefined;
+    // Who cannot have it hears so from the file that is fetched alone.
+    const found = await this.#certificateOf(job.stored).then(
+      (certificate) => ({ certificate }),
+      () => undefined,
+    );
+    if (found === undefined) return undefined;
+    const files = indexes.map((index) => job.stored.files[index] as StoredFile);
+    const requests = files.map((file) => requestFor(file, job.stored, found.certificate, () => undefined));
+    const set = small?.fetch(requests, () => this.#connected(job, turn));
+    if (set !== undefined) turn.set = { ...set, indexes, files };
+    return turn.set;
+  }
+
+  /** True when the turn goes on. */
+  async #setEnded(job: Job, turn: Turn, set: JobSet, outcome: SmallSetOutcome): Promise<true> {
+    const now = toFiletime(this.#options.clock.now());
+    const some = outcome.results.some((result) => result !== undefined);
+    if (some) await this.save(job, { files: withSet(job.current, set, outcome), lastProgress: now, lastActivity: now });
+    turn.set = undefined;
+    turn.alone ||= outcome.failed || !some;
+    return true;
+  }
+
   /** True when the turn goes on with the next file. */
   async #fileEnded(job: Job, turn: Turn, settled: Settled): Promise<boolean> {
+    if ('set' in settled) return await this.#setEnded(job, turn, settled.set, settled.outcome);
     job.follow(turn, this.#options.clock.now());
     const index = turn.fileIndex;
     if ('result' in settled) {
@@ -340,14 +405,23 @@ export class JobRunner {
     if (moved) this.#changed();
     if (turn.cancelled) return;
     if (job.stored.state === 'connecting' && turn.transfer?.progress.phase !== 'connecting') {
-      void this.#quietly(job, turn, async () => {
-        if (job.stored.state === 'connecting') await this.apply(job, 'connected');
-      });
+      this.#connected(job, turn);
     } else if (moved && now - job.savedAt >= saveInterval) {
       // Once per interval, however many callbacks come before the save happens.
       job.savedAt = now;
       void this.#quietly(job, turn, () => this.save(job, {}));
     }
+  }
+
+  #connected(job: Job, turn: Turn): void {
+    if (job.stored.state !== 'connecting') return;
+    void this.#quietly(job, turn, async () => {
+      if (job.stored.state === 'connecting') await this.apply(job, 'connected');
+    });
+  }
+
+  async #certificateOf({ clientCertificate }: StoredJob): Promise<StoredCertificate | undefined> {
+    return clientCertificate === null ? undefined : await this.findCertificate(clientCertificate);
   }
 
   #transferOf(
@@ -356,20 +430,7 @@ export class JobRunner {
     clientCertificate: StoredCertificate | undefined,
     onProgress: () => void,
   ): FileTransfer {
-    return this.#options.transfers({
-      jobId: job?.jobId,
-      url: file.remoteUrl,
-      path: file.localFile,
-      ranges: file.ranges ?? undefined,
-      temporaryName: file.temporaryName,
-      credentials: job?.credentials ?? [],
-      clientCertificate,
-      proxy: job?.proxy ?? { usage: 'preconfig' },
-      background: job?.priority !== 'foreground',
-      expectedSha256: file.expectedSha256 ?? undefined,
-      computeSha256: file.computeSha256,
-      onProgress,
-    });
+    return this.#options.transfers(requestFor(file, job, clientCertificate, onProgress));
   }
 
   /** For what may be lost: the next one says the same. */
@@ -396,7 +457,32 @@ export class JobRunner {
   }
 }
 
-type Settled = { readonly result: TransferResult } | { readonly error: CarmineError };
+type Settled =
+  | { readonly result: TransferResult }
+  | { readonly error: CarmineError }
+  | { readonly set: JobSet; readonly outcome: SmallSetOutcome };
+
+function requestFor(
+  file: StoredFile,
+  job: StoredJob | undefined,
+  clientCertificate: StoredCertificate | undefined,
+  onProgress: () => void,
+): TransferRequest {
+  return {
+    jobId: job?.jobId,
+    url: file.remoteUrl,
+    path: file.localFile,
+    ranges: file.ranges ?? undefined,
+    temporaryName: file.temporaryName,
+    credentials: job?.credentials ?? [],
+    clientCertificate,
+    proxy: job?.proxy ?? { usage: 'preconfig' },
+    background: job?.priority !== 'foreground',
+    expectedSha256: file.expectedSha256 ?? undefined,
+    computeSha256: file.computeSha256,
+    onProgress,
+  };
+}
 
 function errorFields(error: CarmineError, fileIndex: number | null): Pick<StoredJob, 'error' | 'lastError'> {
   const stored = storedError(error, fileIndex);

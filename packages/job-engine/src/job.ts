@@ -1,6 +1,6 @@
 import { sizeUnknown, toFiletime } from '@carmine/core';
 import type { StoredFile, StoredJob, StoredRange } from '@carmine/job-store';
-import type { FileTransfer } from '@carmine/transfer';
+import type { FileTransfer, SmallSet } from '@carmine/transfer';
 import type { LiveFile } from './snapshot.ts';
 
 /** One turn of a job: its files, one after the other. */
@@ -8,6 +8,16 @@ export interface Turn {
   cancelled: boolean;
   transfer: FileTransfer | undefined;
   fileIndex: number;
+  /** Small files under way. */
+  set: JobSet | undefined;
+  /** Files go one by one from now on. */
+  alone: boolean;
+}
+
+export interface JobSet extends SmallSet {
+  /** Positions in the job, and the files as they were asked for. */
+  readonly indexes: readonly number[];
+  readonly files: readonly StoredFile[];
 }
 
 /** A job in memory: what is stored of it, what is newer than the store, and the order of what is done to it. */

@@ -10,8 +10,9 @@ import type {
   StoredCertificate,
   SuccessCode,
 } from '@carmine/core';
+import type { CarmineError } from '@carmine/errors';
 import type { JobStore } from '@carmine/job-store';
-import type { FileRange, FileTransfer } from '@carmine/transfer';
+import type { FileRange, FileTransfer, SmallSet, WholeFile } from '@carmine/transfer';
 
 /** Real timers in production, testkit's clock in tests. Milliseconds. */
 export interface EngineClock {
@@ -38,7 +39,19 @@ export interface TransferRequest {
   readonly computeSha256: boolean;
   readonly onProgress: () => void;
 }
-export type TransferFactory = (request: TransferRequest) => FileTransfer;
+export interface TransferFactory {
+  (request: TransferRequest): FileTransfer;
+  /** Absent: each file is fetched alone. */
+  readonly small?: SmallTransfers | undefined;
+}
+
+/** Small files of one job, many at a time. */
+export interface SmallTransfers {
+  /** Undefined: just now each is to be fetched alone. `onHead`: something is answered. */
+  fetch(requests: readonly TransferRequest[], onHead: () => void): SmallSet | undefined;
+  /** Gives files that `fetch` brought their names, see `nameWholeFiles`. */
+  finish(files: readonly WholeFile[]): Promise<readonly (CarmineError | undefined)[]>;
+}
 
 /** BITS policies of the same names. */
 export interface JobLimits {

@@ -101,4 +101,43 @@ describe('kill -9 of the whole process', () => {
     },
     60_000,
   );
+
+  it('loses no small file that was reported, and each ends with its right name', async () => {
+    const count = 150;
+    const small = content.subarray(0, 30_000);
+    const many = await GatedOrigin.start(small);
+    many.open(small.length);
+    try {
+      let { next, say } = start();
+      say(`files ${many.url} ${join(folder, 'inbox')} ${count}`);
+      let last: Report = {};
+      for (let kills = 0; kills < 2 && last.state !== 'transferred'; kills++) {
+        const reported = last.bytes ?? 0;
+        last = (await next(({ bytes = 0 }) => bytes > reported)).at(-1) ?? last;
+        await kill();
+        many.starts.length = 0;
+        ({ next, say } = start());
+        const [first] = await next(() => true);
+        expect(first?.bytes).toBeGreaterThanOrEqual(last.bytes ?? 0);
+        last = first ?? last;
+      }
+      const reported = last.bytes ?? 0;
+      if (last.state !== 'transferred') await next(({ state }) => state === 'transferred');
+      // Nothing that was reported was asked for again.
+      expect(many.starts.length).toBeLessThanOrEqual(count - reported / small.length);
+      // In the middle of Complete: what had begun is brought to its end, or can be begun again.
+      say('complete');
+      await new Promise((resolve) => setImmediate(resolve));
+      await kill();
+      ({ next, say } = start());
+      say('complete');
+      await next(({ completed }) => completed === true);
+      expect(readdirSync(join(folder, 'inbox'))).toHaveLength(count);
+      for (let index = 0; index < count; index++) {
+        expect(readFileSync(join(folder, 'inbox', `${index}`)).equals(small)).toBe(true);
+      }
+    } finally {
+      await many.close();
+    }
+  }, 60_000);
 });

@@ -162,4 +162,41 @@ describe('a job whose disk fails', () => {
     expect(readFileSync(path).equals(content)).toBe(true);
     expect(readdirSync(folder)).toEqual(['file']);
   }, 60_000);
+
+  it('has small files whole although the n-th call fails, for every n, and Complete says what went wrong', async () => {
+    const names = ['a', 'b', 'file'];
+    let failures = 0;
+    for (let failAt = 1; ; failAt++) {
+      const jobId = await create();
+      for (const name of names.slice(0, 2)) await engine.addFile(jobId, `${origin.url}?${name}`, join(folder, name));
+      faults.arm(({ number }) => (number === failAt ? 'EIO' : undefined));
+      await engine.setJobState(jobId, 'resume');
+      const where = `call ${failAt}`;
+      // Who fails among others is fetched again, alone.
+      expect(await settled(jobId), where).toBe('transferred');
+      await vi.waitFor(() => expect(faults.open, `${where}: open handles`).toBe(0), { interval: 2 });
+      const thrown = await engine.setJobState(jobId, 'complete').then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const { happened } = faults;
+      faults.disarm();
+      if (thrown !== undefined) {
+        failures++;
+        expect(thrown, where).toMatchObject({ code: 'file/io', hresult: 0x8007_045d });
+        expect(await engine.getJob(jobId), where).toMatchObject({ state: 'transferred', filesTransferred: 3 });
+        expect(await engine.setJobState(jobId, 'complete'), where).toBe(0);
+      }
+      for (const name of names) expect(readFileSync(join(folder, name)).equals(content), where).toBe(true);
+      expect(readdirSync(folder).sort(), where).toEqual(names);
+      expect(faults.open, where).toBe(0);
+      for (const name of names) rmSync(join(folder, name));
+      if (happened === 0) {
+        expect(failAt).toBeGreaterThan(40);
+        break;
+      }
+    }
+    expect(failures).toBeGreaterThan(10);
+    expect(problems).toEqual([]);
+  }, 120_000);
 });

@@ -31,6 +31,10 @@ export interface StoredFile {
   readonly bytesTransferred: bigint;
   /** Every byte is on the disk and verified. */
   readonly transferred: boolean;
+  /** It came whole, with others: that it is transferred is known by this record, there is no journal. Absent is false. */
+  readonly whole?: boolean | undefined;
+  /** Of such a file: it may have got its final name, as that was begun. */
+  readonly naming?: boolean | undefined;
   /** It has its final name. */
   readonly renamed: boolean;
   /** Lower-case hexadecimal. */

@@ -38,5 +38,15 @@ export type {
   ReceiverRequest,
 } from './receiver.ts';
 export { retryAfter } from './retry-after.ts';
+export {
+  createSmallSet,
+  type SmallFile,
+  type SmallSet,
+  type SmallSetOptions,
+  type SmallSetOutcome,
+  type SmallSetPlatform,
+  smallFile,
+} from './small-set.ts';
 export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';
 export type { TransferProgress, TransferResult } from './transfer-progress.ts';
+export { nameWholeFiles, type WholeFile } from './whole-files.ts';

@@ -2,6 +2,8 @@ import type { ProxySettings } from '@carmine/core';
 import {
   createFileTransfer,
   createRangesFactory,
+  createSmallSet,
+  nameWholeFiles,
   type PlannerOptions,
   type ProxyChoice,
   parseRatePeriod,
@@ -13,8 +15,9 @@ import {
   credentialAuthenticators,
   type HttpReceiverFactory,
   nodePlatform,
+  smallSetPlatform,
 } from '@carmine/transfer/node';
-import type { TransferFactory, TransferRequest } from '../options.ts';
+import type { SmallTransfers, TransferFactory, TransferRequest } from '../options.ts';
 
 export interface NodeTransferOptions
   extends Pick<PlannerOptions, 'connections' | 'checkpointBytes' | 'checkpointTime' | 'largeFile'> {
@@ -42,7 +45,17 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
     ? [createRateLimit({ bytesPerSecond, periods: timetable.map(parseRatePeriod) })]
     : undefined;
   const jobs = new JobReceivers(options);
-  return (request) =>
+  const { roots, connections, backgroundYields } = options;
+  const small: SmallTransfers = {
+    fetch(files, onHead) {
+      const [first] = files;
+      // What has to be slow is not done by halves.
+      if (first === undefined || limited || (backgroundYields === true && first.background)) return undefined;
+      return createSmallSet(smallSetPlatform(), { files, roots, connections, receivers: jobs.of(first), onHead });
+    },
+    finish: (files) => nameWholeFiles(platform, files, roots),
+  };
+  const one = (request: TransferRequest) =>
     createFileTransfer(platform, {
       ...options,
       url: request.url,
@@ -56,6 +69,7 @@ export function createNodeTransfers(options: NodeTransferOptions): TransferFacto
       receivers:
         request.ranges === undefined ? jobs.of(request) : createRangesFactory(jobs.of(request), request.ranges),
     });
+  return Object.assign(one, { small });
 }
 
 /**

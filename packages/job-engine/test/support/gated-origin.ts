@@ -39,7 +39,8 @@ export class GatedOrigin {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { length } = this.content;
-    if (request.url !== '/file') {
+    // Whatever comes after it: a job's files need URLs of their own.
+    if (request.url?.startsWith('/file') !== true) {
       response.writeHead(404).end();
       return;
     }

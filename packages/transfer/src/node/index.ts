@@ -6,4 +6,5 @@ export { type DownloadAllOptions, type DownloadItem, type DownloadOutcome, downl
 export { createHttpReceiverFactory, type HttpReceiverFactory } from './http-receiver.ts';
 export { nodeDisk } from './node-disk.ts';
 export { createRateLimit, nodePlatform } from './platform.ts';
+export { smallSetPlatform } from './small-platform.ts';
 export type { TlsPolicy } from './tls-policy.ts';
