@@ -4,6 +4,7 @@ import { copyScenario } from './scenarios/copy.ts';
 import { dcomScenario } from './scenarios/dcom.ts';
 import { type Scenario, show } from './scenarios/measure.ts';
 import { networksScenario } from './scenarios/networks.ts';
+import { smallJobScenario } from './scenarios/small-job.ts';
 import { transferScenario } from './scenarios/transfer.ts';
 import { urlServerScenario } from './scenarios/url-server.ts';
 import { crowdScenario } from './scenarios/url-server-crowd.ts';
@@ -21,6 +22,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   transfer: transferScenario,
   // Its former name.
   fetch: transferScenario,
+  'small-job': smallJobScenario,
   networks: networksScenario,
   'url-server': urlServerScenario,
   'url-server-crowd': crowdScenario,
