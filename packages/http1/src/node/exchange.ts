@@ -142,9 +142,9 @@ export class Exchange {
     this.#host.answered(this);
   }
 
-  /** Begins an answer; `fields` say how its body is delimited. The head leaves with the first `write`, or with `end`. */
-  begin(status: number, fields: ResponseFields): void {
-    this.#waiting = this.#start(status, fields, undefined);
+  /** Begins an answer; `fields` say how its body is delimited, `prepared` come before them. The head leaves with the first `write`, or with `end`. */
+  begin(status: number, fields: ResponseFields, prepared?: PreparedFields): void {
+    this.#waiting = this.#start(status, fields, undefined, prepared);
   }
 
   /** Resolves when the octets are with the operating system; false when the connection is gone. Nothing may change them until then. */
@@ -265,11 +265,11 @@ export class Exchange {
     collect?.resolve(result);
   }
 
-  #start(status: number, fields: ResponseFields, length: number | undefined): string {
+  #start(status: number, fields: ResponseFields, length: number | undefined, prepared?: PreparedFields): string {
     if (this.#state !== 'open') throw new Error('an answer has been begun already');
     this.#state = 'begun';
     this.#status = status;
-    return this.#headText(status, fields, length);
+    return this.#headText(status, fields, length, prepared);
   }
 
   #headText(status: number, fields: ResponseFields, length: number | undefined, prepared?: PreparedFields): string {

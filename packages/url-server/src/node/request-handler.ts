@@ -16,6 +16,7 @@ import { type FileVersion, validatorsOf } from '../validators.ts';
 import { DataAccess, type DataAccessOptions, mayRead } from './data-access.ts';
 import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
+import { type PromptAnswer, PromptAnswers } from './prompt-answers.ts';
 import { sendFile } from './send-file.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
 import { SmallAnswers, smallSize } from './small-answers.ts';
@@ -63,11 +64,13 @@ export class RequestHandler {
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
   readonly #visitors = new WeakMap<Socket, Visitor>();
   readonly #smallAnswers: SmallAnswers | undefined;
+  readonly #promptAnswers: PromptAnswers | undefined;
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
     this.#access = new DataAccess(options);
     this.#smallAnswers = options.native && new SmallAnswers(options.native);
+    this.#promptAnswers = options.native && new PromptAnswers(options.native);
   }
 
   /** Number of answers being sent. */
@@ -204,27 +207,39 @@ export class RequestHandler {
     } catch (error) {
       return end(call, sourceStatus(error));
     }
-    const { version } = source;
+    await this.#deliver(call, group, url, request, source, () => {
+      const { plan, fields } = this.#plan(call, url, request, source.version);
+      exchange.begin(plan.status, fields);
+      return plan.body ?? [];
+    });
+  }
+
+  /** Sends what `begin` returns, and releases the source. Of an answer that is begun already `sent` octets are under way. */
+  async #deliver(
+    call: Call,
+    group: UrlGroup,
+    url: PublishedUrl,
+    request: FileRequest,
+    source: SharedSource,
+    begin: () => readonly BodyPart[],
+    sent = 0,
+  ): Promise<void> {
+    const { exchange } = call;
     const about = {
       group,
       urlSuffix: url.suffix,
       identity: call.token?.name ?? '',
       range: request.range,
-      length: version.size,
+      length: source.version.size,
       started: this.#o.environment.now(),
     };
     const transfer = new Transfer(about, exchange, this.#o.reading, this.#o.now());
+    transfer.bytes = sent;
     const number = ++this.#numbers;
     this.#transfers.set(number, transfer);
     call.transfer = transfer;
     try {
-      const { plan, fields } = this.#plan(call, url, request, version);
-      exchange.begin(plan.status, fields);
-      if (plan.body === undefined) {
-        exchange.end();
-        return;
-      }
-      const whole = await this.#send(transfer, source, plan.body, exchange);
+      const whole = await this.#send(transfer, source, begin(), exchange);
       if (!whole) exchange.destroy();
       else if (!exchange.ended) exchange.end();
     } finally {
@@ -246,20 +261,21 @@ export class RequestHandler {
     return { facts, link: digests !== undefined && hasBlockList(digests) ? link : [] };
   }
 
-  /** Answers a small range of a file that is open and in memory together with others; false when it must be done otherwise. */
+  /** Answers a range of a file that is open and in memory in this turn of the event loop; false when it must be done otherwise. */
   #serveAtOnce(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): boolean {
     const { range: asked } = request;
-    if (this.#smallAnswers === undefined || asked === undefined || group.bandwidthLimit !== unlimited) return false;
+    if (this.#promptAnswers === undefined || asked === undefined || group.bandwidthLimit !== unlimited) return false;
     const source = this.#o.sources.recent(url.sourcePath);
     if (source === undefined) return false;
     const { version } = source;
     const range = plainRange(request, version.size, validatorsOf(version));
-    if (range === undefined || range.last - range.first >= smallSize) {
+    const length = range === undefined ? 0 : range.last - range.first + 1;
+    const small = length <= smallSize;
+    if (range === undefined || !(small || this.#promptAnswers.takes(length, source, call.exchange.socket))) {
       source.release();
       return false;
     }
-    const length = range.last - range.first + 1;
-    this.#smallAnswers.add({
+    const answer: PromptAnswer = {
       exchange: call.exchange,
       source,
       range,
@@ -272,9 +288,15 @@ export class RequestHandler {
       given: () => {
         call.bytes = length;
       },
+      rest: (sent) => {
+        const left = [{ first: range.first + sent, last: range.last }];
+        this.#attempt(call, () => this.#deliver(call, group, url, request, source, () => left, sent));
+      },
       failed: (error) => this.#failed(call, error),
       refused: () => this.#attempt(call, () => this.#serveAnew(call, group, url.key, request)),
-    });
+    };
+    if (small) this.#smallAnswers?.add(answer);
+    else this.#promptAnswers.give(answer);
     return true;
   }
 

@@ -1,11 +1,11 @@
 import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import type { Socket } from 'node:net';
 import { descriptorOf, type Exchange } from '@carmine/http1/node';
 import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
 import { BufferPool } from './buffer-pool.ts';
 import type { NativeFile } from './native-file.ts';
+import { isKnown, isPromptReader, largestWrite, nextPace, paceOf, waitingWrite } from './reader-pace.ts';
 import { smallSize } from './small-answers.ts';
 import { toVersion } from './source-files.ts';
 
@@ -49,9 +49,9 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   const changed = () => stopped() || !sameVersion(toVersion(fstatSync(fd, { bigint: true })), version);
   const small = size <= smallSize;
   let position = range.first;
-  /** Of ordinary writes: what a reader takes at once may be larger next time, so that slow ones keep little memory busy. */
-  let chunkSize = chunkSizes.get(out.socket) ?? waitingWrite;
-  if (!small && chunkSizes.get(out.socket) === undefined) limitUnsent(waitingWrite);
+  /** Of ordinary writes. */
+  let chunkSize = paceOf(out.socket);
+  if (!small && !isKnown(out.socket)) limitUnsent(waitingWrite);
   /** The next ordinary write only waits for room: more is not read for it. */
   let waiting = position < rawUntil && descriptorOf(out.socket) !== undefined;
   let residentUntil = position;
@@ -108,10 +108,9 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     // A buffer of a write that fails may still be read by the kernel, or by TLS: it is not used again.
     if (!(await out.write(chunk))) return false;
     if (!small) pool.giveBack(buffer);
-    const next = performance.now() - began < promptWrite ? Math.min(chunkSize * 4, largeBuffers.size) : waitingWrite;
+    const next = nextPace(out.socket, performance.now() - began);
     if (next !== chunkSize && !small) limitUnsent(next);
     chunkSize = next;
-    chunkSizes.set(out.socket, chunkSize);
     waiting = false;
   }
   return true;
@@ -120,13 +119,12 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   function limitUnsent(chunk: number): void {
     const socket = descriptorOf(out.socket);
     if (native !== undefined && socket !== undefined)
-      native.limitUnsent(socket, chunk === largeBuffers.size ? undefined : chunk * 2);
+      native.limitUnsent(socket, chunk === largestWrite ? undefined : chunk * 2);
   }
 
   /** A reader who takes all that he is given, and may have it. */
   function isPrompt(): boolean {
-    if (small || chunkSize < largeBuffers.size || position < coldUntil || Number.isFinite(options.rate())) return false;
-    return descriptorOf(out.socket) !== undefined;
+    return !small && position >= coldUntil && !Number.isFinite(options.rate()) && isPromptReader(out.socket);
   }
 
   /** Reads and writes without waiting, for one turn, as long as there is room in the socket, and the bytes are in memory. */
@@ -195,8 +193,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Twice as much is no faster over http, and slower over https, where it goes through memory four times. */
-const largeBuffers = new BufferPool(512 * 1024, 16);
+const largeBuffers = new BufferPool(largestWrite, 16);
 /** Of bytes that are written, or read again later, before anything else happens. */
 const passing = Buffer.allocUnsafeSlow(1024 * 1024);
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
@@ -205,12 +202,7 @@ const rawMinimum = 8 * 1024 * 1024;
 const firstColdStretch = 8 * 1024 * 1024;
 /** Asked of sendfile in one turn of the event loop. */
 const rawChunk = 2 * 1024 * 1024;
-const waitingWrite = 64 * 1024;
 const smallBuffers = new BufferPool(waitingWrite, 64);
-/** Of the next answer on a connection. */
-const chunkSizes = new WeakMap<Socket, number>();
-/** A reader who takes a write within so many milliseconds gets a larger one next. */
-const promptWrite = 50;
 const longestPause = 64;
 /** The last bytes of an answer, which are never sent by sendfile. */
 const finalBytes = 64 * 1024;
