@@ -106,7 +106,7 @@ describe('prompt answers', () => {
     const { log, text } = await play({}, { requests: 24 });
     expect(log).toContain('rest');
     expect(log.filter((line) => line === 'released')).toHaveLength(24);
-    const bodies = text.split(/HTTP\/1\.1 206 [^]*?\r\n\r\n/).slice(1);
+    const bodies = text.split(/HTTP\/1\.1 206 [\s\S]*?\r\n\r\n/).slice(1);
     expect(bodies.map((body) => body === content.toString('latin1'))).toEqual(Array.from({ length: 24 }, () => true));
   });
 
@@ -153,7 +153,10 @@ describe('the pace of a reader', () => {
   });
 
   it('makes nobody prompt who is behind TLS or gone', () => {
-    for (const socket of [{ encrypted: true, _handle: { fd: 3 } }, { destroyed: true, _handle: { fd: 3 } }]) {
+    for (const socket of [
+      { encrypted: true, _handle: { fd: 3 } },
+      { destroyed: true, _handle: { fd: 3 } },
+    ]) {
       makePrompt(socket as unknown as Socket);
       expect(isPromptReader(socket as unknown as Socket)).toBe(false);
     }
