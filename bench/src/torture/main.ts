@@ -7,6 +7,7 @@ import { tortureHttp } from './http/main.ts';
 import { tortureKill } from './kill.ts';
 import { tortureLarge } from './large.ts';
 import { tortureOrigin } from './origin/main.ts';
+import { tortureSmallKill } from './small-kill/main.ts';
 
 /** `npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]` */
 interface KindOptions {
@@ -15,12 +16,14 @@ interface KindOptions {
   readonly parser: string | undefined;
   readonly only: string | undefined;
   readonly engine: boolean;
+  readonly small: boolean;
   readonly swaps: number | undefined;
   readonly say: (text: string) => void;
 }
 
 const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>> = {
-  async kill({ count, engine, seed, say }) {
+  async kill({ count, engine, small, seed, say }) {
+    if (small) return smallKill(count ?? 200, seed, say);
     if (engine) return engineKill(count ?? 1_000, seed, say);
     const report = await tortureKill(count ?? 200, seed, say);
     const { median, maximum } = report.bytesFetchedTwice;
@@ -124,6 +127,19 @@ async function engineKill(count: number, seed: number, say: (text: string) => vo
   };
 }
 
+async function smallKill(count: number, seed: number, say: (text: string) => void): Promise<Outcome> {
+  const report = await tortureSmallKill(count, seed, say);
+  return {
+    passed: report.failures.length === 0 && report.kills >= count,
+    summary: [
+      ...report.failures,
+      `${report.kills} kills of a process with the job engine (${report.killsInTransfer} with some of the files, ${report.killsInComplete} with some of the names), ${report.jobs} jobs of ${report.files} files completed, seed ${report.seed}, ${report.seconds} s`,
+      `${report.wrongFiles} wrong files, ${report.lost} told and lost`,
+    ],
+    report,
+  };
+}
+
 interface Outcome {
   readonly passed: boolean;
   readonly summary: readonly string[];
@@ -138,6 +154,7 @@ const { positionals, values } = parseArgs({
     parser: { type: 'string' },
     only: { type: 'string' },
     engine: { type: 'boolean' },
+    small: { type: 'boolean' },
     swaps: { type: 'string' },
     json: { type: 'boolean' },
   },
@@ -160,6 +177,7 @@ const outcome = await kind({
   parser: values.parser,
   only: values.only,
   engine: values.engine === true,
+  small: values.small === true,
   say,
 });
 for (const line of outcome.summary) say(line);
