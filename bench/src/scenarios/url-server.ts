@@ -16,9 +16,10 @@ import {
   type Scenario,
 } from './measure.ts';
 import { loadRanges } from './range-load.ts';
+import { createTlsReader, type TlsReader } from './tls-reader.ts';
 import { type PeerName, startWebPeer, type WebPeer } from './web-peers.ts';
 
-/** The server agent beside nginx and others: whole files to curl, ranges to raw sockets; the file is in the page cache. */
+/** The server agent beside nginx and others: whole files to curl, and to who only decrypts, ranges to raw sockets; the file is in the page cache. */
 export const urlServerScenario: Scenario = async (rounds, say) => {
   // curl cannot bind NTLM to the TLS channel.
   const sandbox = await createSandbox({ section: { server: 'channel_binding = "relaxed"' } });
@@ -39,12 +40,15 @@ export const urlServerScenario: Scenario = async (rounds, say) => {
       servers.push({ ...peer, path: '/source', curl: [], credentials: undefined });
     }
     if (!(await isThere('curl', '--version'))) absent.push('curl');
+    const tlsReader = await createTlsReader(sandbox.folder);
+    const only = new RegExp(process.env['CARMINE_BENCH_CASES'] ?? '');
     const results: CaseResult[] = [];
-    for (const one of cases) {
-      if (one.curl && absent.includes('curl')) continue;
+    for (const one of cases.filter(({ name }) => only.test(name))) {
+      if (one.client === 'curl' && absent.includes('curl')) continue;
+      if (one.client === 'reader' && tlsReader === undefined) continue;
       say(`${one.name}:`);
       const measured = servers.filter((server) => server[one.scheme] !== undefined);
-      results.push(await measureCase(one, measured, rounds, say));
+      results.push(await measureCase(one, measured, tlsReader, rounds, say));
     }
     return {
       title: `Serving a file of ${formatBytes(benchBytes)}, medians of ${rounds} interleaved rounds`,
@@ -54,6 +58,7 @@ export const urlServerScenario: Scenario = async (rounds, say) => {
         'Carmine: the server agent with NTLM done on the connection, access checked at each request. CPU is of all processes of a server.',
         'Of nginx: the median of the ratios of each round.',
         ...absent.map((name) => `${name}: not run, it is not installed`),
+        ...(tlsReader === undefined ? ['the client that only decrypts: not run, it takes cc and libssl-dev'] : []),
       ],
       report: { bytes: benchBytes, measured: results, notRun: absent },
     };
@@ -77,7 +82,8 @@ interface WebServer {
 interface Case {
   readonly name: string;
   readonly scheme: 'http' | 'https';
-  readonly curl: boolean;
+  /** curl with all that it does; our raw sockets; or who decrypts and does nothing else. */
+  readonly client: 'curl' | 'ranges' | 'reader';
   /** Where ranges are asked for. */
   readonly length: number;
   readonly connections: number;
@@ -85,13 +91,13 @@ interface Case {
 }
 
 const mebibyte = 1024 * 1024;
-const whole = { curl: true, length: benchBytes, connections: 1, requests: 1 } as const;
+const whole = { client: 'curl', length: benchBytes, connections: 1, requests: 1 } as const;
 const cases: readonly Case[] = [
   { name: 'http', scheme: 'http', ...whole },
   {
     name: '1 MiB ranges, 8 connections',
     scheme: 'http',
-    curl: false,
+    client: 'ranges',
     length: mebibyte,
     connections: 8,
     requests: 2048,
@@ -99,12 +105,19 @@ const cases: readonly Case[] = [
   {
     name: '4 KiB ranges, 16 connections',
     scheme: 'http',
-    curl: false,
+    client: 'ranges',
     length: 4096,
     connections: 16,
     requests: 20_000,
   },
   { name: 'https', scheme: 'https', ...whole, length: Math.min(benchBytes, 1024 * mebibyte) },
+  {
+    name: 'https, to who only decrypts',
+    scheme: 'https',
+    ...whole,
+    client: 'reader',
+    length: Math.min(benchBytes, 1024 * mebibyte),
+  },
 ];
 
 interface CaseResult {
@@ -136,6 +149,7 @@ async function startCarmine(sandbox: Sandbox): Promise<WebServer> {
 async function measureCase(
   one: Case,
   servers: readonly WebServer[],
+  tlsReader: TlsReader | undefined,
   rounds: number,
   say: (text: string) => void,
 ): Promise<CaseResult> {
@@ -148,7 +162,7 @@ async function measureCase(
       for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5');
       const used = () => pids.reduce((sum, pid) => sum + cpuOfProcess(pid), 0);
       const before = used();
-      const wall = one.curl ? await curl(one, server) : await ranges(one, server, seed++);
+      const wall = await measure(one, server, tlsReader, seed++);
       rss[index]?.push(pids.reduce((sum, pid) => sum + peakRss(pid), 0));
       return { wall, cpu: used() - before };
     },
@@ -156,9 +170,16 @@ async function measureCase(
   const measured = await interleaved(contenders, rounds, say);
   // The first is of the round that does not count.
   return {
-    name: `${one.curl ? `${formatBytes(one.length)}, ` : ''}${one.name}`,
+    name: `${one.client === 'ranges' ? '' : `${formatBytes(one.length)}, `}${one.name}`,
     measured: measured.map((m, index) => ({ ...m, rss: rss[index]?.slice(1) ?? [] })),
   };
+}
+
+async function measure(one: Case, server: WebServer, tlsReader: TlsReader | undefined, seed: number): Promise<number> {
+  if (one.client === 'curl') return curl(one, server);
+  if (one.client === 'ranges') return ranges(one, server, seed);
+  const { https: port = 0, path, credentials } = server;
+  return (await tlsReader?.read({ port, path, length: one.length, credentials })) ?? Number.NaN;
 }
 
 async function curl(one: Case, server: WebServer): Promise<number> {
