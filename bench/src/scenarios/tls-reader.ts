@@ -11,7 +11,7 @@ export interface TlsReader {
   read(target: TlsTarget): Promise<number>;
 }
 
-export interface TlsTarget {
+interface TlsTarget {
   readonly port: number;
   readonly path: string;
   readonly length: number;

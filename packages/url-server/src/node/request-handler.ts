@@ -2,24 +2,24 @@ import type { Socket } from 'node:net';
 import type { Environment } from '@carmine/auth';
 import type { UrlTransfer } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import { type PreparedFields, prepareFields, type RequestHead, type ResponseFields } from '@carmine/http1';
+import type { RequestHead, ResponseFields } from '@carmine/http1';
 import type { Exchange } from '@carmine/http1/node';
 import type { Token } from '@carmine/security';
 import type { AccessRecord } from '../access-record.ts';
 import { BandwidthBucket } from '../bandwidth.ts';
-import { blockListDocument, blockListLink, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
+import { blockListDocument, blockListQuery, blockListType, hasBlockList } from '../block-list.ts';
 import { type PublishedUrl, type UrlGroup, unlimited } from '../group.ts';
-import { type BodyPart, type FileRequest, plainRange, planResponse, rangeFields } from '../plan-response.ts';
+import { type BodyPart, type FileRequest, planResponse } from '../plan-response.ts';
 import type { ReadingLimits } from '../reading-rate.ts';
 import type { DigestSource } from '../shells.ts';
 import { type FileVersion, validatorsOf } from '../validators.ts';
+import { AnswersAtOnce } from './answers-at-once.ts';
 import { DataAccess, type DataAccessOptions, mayRead } from './data-access.ts';
+import { FileFacts } from './file-facts.ts';
 import type { NativeFile } from './native-file.ts';
 import type { PortContext } from './port-listener.ts';
-import { type PromptAnswer, PromptAnswers } from './prompt-answers.ts';
 import { sendFile } from './send-file.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
-import { SmallAnswers, smallSize } from './small-answers.ts';
 import { Transfer } from './transfer.ts';
 import { Visitor } from './visitor.ts';
 
@@ -63,14 +63,14 @@ export class RequestHandler {
   #draining = false;
   readonly #buckets = new WeakMap<UrlGroup, BandwidthBucket>();
   readonly #visitors = new WeakMap<Socket, Visitor>();
-  readonly #smallAnswers: SmallAnswers | undefined;
-  readonly #promptAnswers: PromptAnswers | undefined;
+  readonly #facts: FileFacts;
+  readonly #atOnce: AnswersAtOnce | undefined;
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
     this.#access = new DataAccess(options);
-    this.#smallAnswers = options.native && new SmallAnswers(options.native);
-    this.#promptAnswers = options.native && new PromptAnswers(options.native);
+    this.#facts = new FileFacts(options.digests);
+    this.#atOnce = options.native && new AnswersAtOnce(options.native, options.sources, this.#facts);
   }
 
   /** Number of answers being sent. */
@@ -250,54 +250,28 @@ export class RequestHandler {
   }
 
   #plan(call: Call, url: PublishedUrl, request: FileRequest, version: FileVersion) {
-    const { facts, link } = this.#factsOf(url, version);
+    const { facts, link } = this.#facts.of(url, version);
     const plan = planResponse(request, facts, () => boundary(this.#o.environment));
     return { plan, fields: withAuthentication(call, [...Object.entries(plan.headers), ...link]) };
   }
 
-  #factsOf(url: PublishedUrl, version: FileVersion) {
-    const digests = this.#o.digests.get(url.sourcePath, version);
-    const facts = { size: version.size, validators: validatorsOf(version), sha256: digests?.sha256 };
-    return { facts, link: digests !== undefined && hasBlockList(digests) ? link : [] };
-  }
-
-  /** Answers a range of a file that is open and in memory in this turn of the event loop; false when it must be done otherwise. */
+  /** False when it must be done otherwise. */
   #serveAtOnce(call: Call, group: UrlGroup, url: PublishedUrl, request: FileRequest): boolean {
-    const { range: asked } = request;
-    if (this.#promptAnswers === undefined || asked === undefined || group.bandwidthLimit !== unlimited) return false;
-    const source = this.#o.sources.recent(url.sourcePath);
-    if (source === undefined) return false;
-    const { version } = source;
-    const range = plainRange(request, version.size, validatorsOf(version));
-    const length = range === undefined ? 0 : range.last - range.first + 1;
-    const small = length <= smallSize;
-    if (range === undefined || !(small || this.#promptAnswers.takes(length, source, call.exchange.socket))) {
-      source.release();
-      return false;
-    }
-    const answer: PromptAnswer = {
+    if (this.#atOnce === undefined || group.bandwidthLimit !== unlimited) return false;
+    return this.#atOnce.give({
       exchange: call.exchange,
-      source,
-      range,
-      prepared: this.#preparedFields(url, version),
-      fields: withAuthentication(call, [
-        ['Content-Length', String(length)],
-        ['Content-Range', `bytes ${range.first}-${range.last}/${version.size}`],
-      ]),
+      url,
+      request,
+      withMore: (fields) => withAuthentication(call, fields),
       stillAllowed: () => group.state === 'listening' && group.urls.get(url.key) === url,
-      given: () => {
+      given: (length) => {
         call.bytes = length;
       },
-      rest: (sent) => {
-        const left = [{ first: range.first + sent, last: range.last }];
-        this.#attempt(call, () => this.#deliver(call, group, url, request, source, () => left, sent));
-      },
+      rest: (source, range, sent) =>
+        this.#attempt(call, () => this.#deliver(call, group, url, request, source, () => [range], sent)),
       failed: (error) => this.#failed(call, error),
       refused: () => this.#attempt(call, () => this.#serveAnew(call, group, url.key, request)),
-    };
-    if (small) this.#smallAnswers?.add(answer);
-    else this.#promptAnswers.give(answer);
-    return true;
+    });
   }
 
   /** What has been looked at before may have changed since. */
@@ -307,17 +281,6 @@ export class RequestHandler {
     if (url === undefined) return end(call, 404);
     if (call.token === undefined || !mayRead(url, call.token, call.exchange.socket)) return end(call, 403);
     return this.#serve(call, group, url, request);
-  }
-
-  /** What every answer with a range of this version has, written once. */
-  #preparedFields(url: PublishedUrl, version: FileVersion): PreparedFields {
-    const { facts, link } = this.#factsOf(url, version);
-    let known = prepared.get(version);
-    if (known === undefined || known.sha256 !== facts.sha256) {
-      known = { sha256: facts.sha256, fields: prepareFields([...rangeFields(facts), ...link]) };
-      prepared.set(version, known);
-    }
-    return known.fields;
   }
 
   /** 404 where the digests of this version are not known yet, or too many. */
@@ -387,12 +350,6 @@ export class RequestHandler {
     if (wait > 0) await transfer.pause(wait);
   }
 }
-
-const prepared = new WeakMap<
-  FileVersion,
-  { readonly sha256: Uint8Array | undefined; readonly fields: PreparedFields }
->();
-const link: ResponseFields = [['Link', blockListLink]];
 
 function toFileRequest(method: 'GET' | 'HEAD', { fields }: RequestHead): FileRequest {
   return {
