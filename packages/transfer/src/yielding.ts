@@ -46,5 +46,9 @@ const basePeriod = 120_000;
 const leastPart = 0.015;
 /** Bytes per second. */
 const leastRate = 16 * 1024;
-const growth = 0.25;
-const step = 32 * 1024;
+/**
+ * Of the rate, for each answer. A connection that lost a packet leaves room and comes back within some seconds; whoever has taken that room by then
+ * makes it lose the next one.
+ */
+const growth = 0.1;
+const step = 16 * 1024;
