@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, readCount, refuse } from './command-line.ts';
 import { authScenario } from './scenarios/auth.ts';
 import { copyScenario } from './scenarios/copy.ts';
 import { dcomScenario } from './scenarios/dcom.ts';
@@ -29,19 +29,11 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'url-table': urlTableScenario,
 };
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: 'string' }, json: { type: 'boolean' } },
-});
+const usage = `npm run bench -- SCENARIO [--rounds N] [--json]; SCENARIO is ${Object.keys(scenarios).join(', ')}`;
+const { positionals, values } = readCommandLine({ rounds: { type: 'string' }, json: { type: 'boolean' } }, usage);
 const name = positionals[0] ?? '';
-const scenario = scenarios[name];
-const rounds = Number(values.rounds ?? 5);
-if (scenario === undefined || !Number.isInteger(rounds) || rounds < 1) {
-  process.stderr.write(
-    `usage: npm run bench -- SCENARIO [--rounds N] [--json]; SCENARIO is ${Object.keys(scenarios).join(', ')}\n`,
-  );
-  process.exit(2);
-}
+const scenario = scenarios[name] ?? refuse(undefined, usage);
+const rounds = readCount(values.rounds, usage) ?? 5;
 const result = await scenario(rounds, (text) => void process.stderr.write(`${text}\n`));
 process.stdout.write(`\n${show(result)}\n`);
 if (values.json === true) process.stdout.write(`${JSON.stringify({ scenario: name, rounds, ...result.report })}\n`);

@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { formatBytes } from '@carmine/cli/output';
+import { readCommandLine, readCount, refuse } from '../command-line.ts';
 import { tortureAuth } from './auth/main.ts';
 import { tortureEngineKill } from './engine-kill/main.ts';
 import { fuzzParsers, tortureFuzz } from './fuzz/main.ts';
@@ -146,9 +146,9 @@ interface Outcome {
   readonly report: object;
 }
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
+const usage = `npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]; KIND is ${Object.keys(kinds).join(', ')}; NAME (of fuzz) is ${fuzzParsers.join(', ')}`;
+const { positionals, values } = readCommandLine(
+  {
     count: { type: 'string' },
     seed: { type: 'string' },
     parser: { type: 'string' },
@@ -158,18 +158,14 @@ const { positionals, values } = parseArgs({
     swaps: { type: 'string' },
     json: { type: 'boolean' },
   },
-});
-const kind = kinds[positionals[0] ?? ''];
-if (kind === undefined || (values.parser !== undefined && !fuzzParsers.includes(values.parser))) {
-  process.stderr.write(
-    `usage: npm run torture -- KIND [--count N] [--seed S] [--parser NAME] [--json]; KIND is ${Object.keys(kinds).join(', ')}; NAME (of fuzz) is ${fuzzParsers.join(', ')}\n`,
-  );
-  process.exit(2);
-}
-const seed = values.seed === undefined ? Date.now() % 0x1_0000_0000 : Number(values.seed);
+  usage,
+);
+const kind = kinds[positionals[0] ?? ''] ?? refuse(undefined, usage);
+if (values.parser !== undefined && !fuzzParsers.includes(values.parser)) refuse(`there is no ${values.parser}`, usage);
+const seed = readCount(values.seed, usage, 0) ?? Date.now() % 0x1_0000_0000;
 const say = (text: string) => void process.stderr.write(`${text}\n`);
-const count = values.count === undefined ? undefined : Number(values.count);
-const swaps = values.swaps === undefined ? undefined : Number(values.swaps);
+const count = readCount(values.count, usage);
+const swaps = readCount(values.swaps, usage, 0);
 const outcome = await kind({
   count,
   swaps,
