@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
 import type { CustomHeader } from '../custom-headers.ts';
 import type { ResponseHead } from '../headers.ts';
@@ -148,11 +148,15 @@ export class ConnectionLogon {
       host: hostname,
       // DEVIATION from our own rule: proxies are spoken to over http, and Basic is what many of them know.
       secureTransport: protocol === 'https:' || this.#proxy,
-      serverCertificate: () =>
-        this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate(false).raw : undefined,
+      serverCertificate: () => (isSecure(this.#socket) ? this.#socket.getPeerCertificate(false).raw : undefined),
     });
     return this.authenticator;
   }
+}
+
+/** node:tls is not loaded for this. */
+function isSecure(socket: Socket | undefined): socket is TLSSocket {
+  return socket !== undefined && 'encrypted' in socket;
 }
 
 export function connectTimeout(options: HttpReceiverOptions): number {

@@ -1,5 +1,5 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
 import { ChunkedEnd } from '../chunked-body.ts';
 import {
@@ -25,6 +25,7 @@ import {
   type RequestHead,
 } from './connection.ts';
 import type { SecureContexts } from './secure-contexts.ts';
+import { loadTls } from './tls.ts';
 
 /**
  * The fast way: a socket that is read straight into buffers from which the file is written, and nothing in between. It
@@ -78,7 +79,7 @@ export class RawConnection implements Connection {
       };
       const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread };
       return protocol === 'https:'
-        ? connectTls({
+        ? loadTls().connect({
             ...common,
             port: Number(port || 443),
             ...(isIP(host) === 0 ? { servername: host } : {}),

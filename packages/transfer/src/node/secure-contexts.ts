@@ -1,12 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import {
-  createSecureContext,
-  getCACertificates,
-  type SecureContext,
-  type SecureContextOptions,
-  type TLSSocket,
-} from 'node:tls';
+import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
 import type { HttpReceiverOptions } from './connection.ts';
+import { loadTls } from './tls.ts';
 import { ignoresAnything, refusedCertificate } from './tls-policy.ts';
 
 /** TLS settings of one transfer. */
@@ -25,7 +20,7 @@ export function createSecureContexts(options: HttpReceiverOptions): SecureContex
   let withCertificate: SecureContext | undefined;
   let roots: readonly X509Certificate[] | undefined;
   const policy = options.tls ?? {};
-  const ca = () => [...getCACertificates('default'), ...(options.trust ?? [])];
+  const ca = () => [...loadTls().getCACertificates('default'), ...(options.trust ?? [])];
   const common = (): SecureContextOptions => ({
     ca: ca(),
     minVersion: 'TLSv1.2',
@@ -35,14 +30,14 @@ export function createSecureContexts(options: HttpReceiverOptions): SecureContex
     context(own) {
       const certificate = options.clientCertificate;
       if (own && certificate !== undefined) {
-        withCertificate ??= createSecureContext({
+        withCertificate ??= loadTls().createSecureContext({
           ...common(),
           cert: certificate.certificate,
           key: certificate.privateKey,
         });
         return withCertificate;
       }
-      plain ??= createSecureContext(common());
+      plain ??= loadTls().createSecureContext(common());
       return plain;
     },
     rejectUnauthorized: !ignoresAnything(policy),

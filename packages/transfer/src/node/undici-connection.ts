@@ -1,5 +1,4 @@
 import { isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import { isCarmineError } from '@carmine/errors';
 import type { buildConnector, Client, Dispatcher } from 'undici';
 import type { HttpProxy } from '../proxies.ts';
@@ -14,6 +13,7 @@ import {
 } from './connection.ts';
 import { openTunnel } from './proxy-tunnel.ts';
 import type { SecureContexts } from './secure-contexts.ts';
+import { loadTls } from './tls.ts';
 
 /** A proxy, and who we are to it. */
 export interface ConnectionProxy extends HttpProxy {
@@ -166,7 +166,7 @@ export class UndiciConnection implements Connection {
       timeout,
     }).then(
       (tunnel) => {
-        const socket = connectTls({
+        const socket = loadTls().connect({
           socket: tunnel,
           ...(isIP(host) === 0 ? { servername: host } : { host }),
           ALPNProtocols: ['http/1.1'],
