@@ -104,6 +104,8 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
       const { file, resumed } = await openTemporary(directory, temporary, journal, options.url);
       try {
         if (stopped) throw new CarmineError('internal/aborted');
+        // The origin is asked meanwhile. Whoever needs the journal hears of it when this fails.
+        journal.create().catch(() => undefined);
         const started = runTransfer(platform, { ...options, ...digest, file, journal, resumed, onProgress: update });
         current = started;
         // Who was told of the first progress may have stopped it before it was known here.
@@ -190,7 +192,8 @@ async function openTemporary(directory: DiskDirectory, temporary: string, journa
     if (state !== undefined) await journal.clear();
     const file = await directory.create(temporary);
     try {
-      await directory.sync();
+      // With a new journal its name becomes durable.
+      if (!journal.isNew) await directory.sync();
       return { file, resumed: undefined };
     } catch (thrown) {
       await file.close().catch(() => undefined);

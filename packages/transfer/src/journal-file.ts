@@ -21,6 +21,9 @@ export class JournalFile {
   #length: number;
   #records: number;
   #state: JournalState | undefined;
+  /** Makes a new one durable; undefined when it was there before. */
+  #creation: (() => Promise<void>) | undefined;
+  #created: Promise<void> | undefined;
 
   private constructor(directory: DiskDirectory, name: string, file: DiskFile, length: number, records: number) {
     this.#directory = directory;
@@ -30,7 +33,7 @@ export class JournalFile {
     this.#records = records;
   }
 
-  /** Opens the journal, or creates an empty one; cuts off a torn tail. */
+  /** Opens the journal, or creates an empty one, which is durable once `create` or anything else has been done with it; cuts off a torn tail. */
   static async open(directory: DiskDirectory, name: string): Promise<JournalFile> {
     // What a crash in the middle of a compaction left.
     await directory.remove(replacement(name));
@@ -38,7 +41,8 @@ export class JournalFile {
     const file = existing ?? (await directory.create(name));
     const journal = new JournalFile(directory, name, file, 0, 0);
     try {
-      await (existing === undefined ? journal.#create() : journal.#load());
+      if (existing === undefined) journal.#creation = () => journal.#writeMagic();
+      else await journal.#load();
       return journal;
     } catch (thrown) {
       await journal.close().catch(() => undefined);
@@ -57,6 +61,17 @@ export class JournalFile {
     }
   }
 
+  /** There was none: nothing is known of the file. */
+  get isNew(): boolean {
+    return this.#creation !== undefined;
+  }
+
+  /** A new journal becomes durable, and with it everything else that was created in its directory before. */
+  async create(): Promise<void> {
+    this.#created ??= this.#creation?.();
+    await this.#created;
+  }
+
   get state(): JournalState | undefined {
     return this.#state;
   }
@@ -69,6 +84,7 @@ export class JournalFile {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
+    await this.create();
     await this.#file.truncate(0);
     await this.#file.write([journalMagic], 0);
     await this.#file.sync();
@@ -116,11 +132,12 @@ export class JournalFile {
     this.#state = { ...state, finishing: true };
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    await this.#created?.catch(() => undefined);
+    await this.#file.close();
   }
 
-  async #create(): Promise<void> {
+  async #writeMagic(): Promise<void> {
     await this.#file.write([journalMagic], 0);
     await this.#file.sync();
     await this.#directory.sync();
@@ -147,6 +164,7 @@ export class JournalFile {
   }
 
   async #append(bytes: Uint8Array, records: number): Promise<void> {
+    await this.create();
     await this.#file.write([bytes], this.#length);
     await this.#file.datasync();
     this.#length += bytes.length;

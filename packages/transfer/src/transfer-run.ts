@@ -315,16 +315,30 @@ class Runner {
     await this.#restartDigest();
     // Writes of the old version must not land after those of the new one.
     for (const writer of this.#writers) await writer.idle();
+    // As long as the journal says nothing of the file, that may change before the journal does.
+    const silent = source !== undefined && this.#run.journal.state === undefined;
     if (source === undefined) {
       await this.#run.journal.clear();
       await this.#run.file.truncate(0);
     } else {
-      await this.#run.journal.begin(this.#run.url, source);
-      await this.#run.file.truncate(source.length);
-      await this.#run.file.reserve?.(source.length);
+      const header = this.#run.journal.begin(this.#run.url, source);
+      if (!silent) await header;
+      const room = this.#makeRoom(source.length, silent);
+      // Neither goes on when this has ended.
+      for (const each of await Promise.allSettled([header, room])) if (each.status === 'rejected') throw each.reason;
     }
-    this.#held--;
     this.tell({ type: 'prepared' });
+    if (!silent) this.#letWrite();
+  }
+
+  async #makeRoom(length: number, write: boolean): Promise<void> {
+    await this.#run.file.truncate(length);
+    await this.#run.file.reserve?.(length);
+    if (write) this.#letWrite();
+  }
+
+  #letWrite(): void {
+    this.#held--;
     if (this.#held === 0) for (const writer of this.#writers) writer.release();
   }
 
