@@ -2,9 +2,10 @@ import type { Extent } from './extents.ts';
 import type { PlannerCommand } from './planner-types.ts';
 import type { Slot, Stream } from './stream.ts';
 
-/** Bytes of one checkpoint, and milliseconds after which less is made durable too. */
 export interface CheckpointOptions {
-  readonly bytes: number;
+  /** Bytes of one checkpoint; undefined: 8 MiB, more where a connection brings that in no time. */
+  readonly bytes: number | undefined;
+  /** Milliseconds after which less is made durable too. */
   readonly time: number;
 }
 
@@ -15,6 +16,7 @@ export interface CheckpointOptions {
  */
 export class Checkpoints {
   readonly #bytes: number;
+  readonly #mostBytes: number;
   readonly #time: number;
   #sequence = 0;
   /** The checkpoint under way. */
@@ -25,7 +27,8 @@ export class Checkpoints {
   #due = false;
 
   constructor({ bytes, time }: CheckpointOptions) {
-    this.#bytes = bytes;
+    this.#bytes = bytes ?? defaultBytes;
+    this.#mostBytes = bytes ?? swiftBytes;
     this.#time = time;
   }
 
@@ -60,10 +63,8 @@ export class Checkpoints {
   begin(streams: readonly Stream[], now: number | undefined): PlannerCommand | undefined {
     if (this.#current !== undefined) return undefined;
     const idle = streams.every((stream) => stream.state === 'closed');
-    const half = this.#pauseAt() / 2;
-    if (!this.#due && !idle && !streams.some((stream) => unsafe(streams, stream.slot, 'written') >= half)) {
-      return undefined;
-    }
+    const enough = ({ slot }: Stream) => unsafe(streams, slot, 'written') >= this.#pauseAt(slot, now) / 2;
+    if (!this.#due && !idle && !streams.some(enough)) return undefined;
     // At the end one checkpoint for all is better than one per stream.
     if (idle && !this.#due && streams.some((stream) => stream.written < stream.received)) return undefined;
     const parts = streams
@@ -94,16 +95,17 @@ export class Checkpoints {
   }
 
   /** Holds a stream back while too much of it is not on the disk, and lets it go on again. */
-  regulate(streams: readonly Stream[], stream: Stream): readonly PlannerCommand[] {
+  regulate(streams: readonly Stream[], stream: Stream, now: number): readonly PlannerCommand[] {
     if (stream.state === 'closed') return [];
     const loose = unsafe(streams, stream.slot, 'received');
     const unwritten = stream.received - stream.written;
-    if (!stream.paused && (loose >= this.#pauseAt() || unwritten >= maximumBacklog)) {
+    const pauseAt = this.#pauseAt(stream.slot, now);
+    if (!stream.paused && (loose >= pauseAt || unwritten >= maximumBacklog)) {
       stream.paused = true;
       const pause: PlannerCommand = { type: 'pause', stream: stream.id };
       return unwritten > 0 ? [pause, { type: 'flush', stream: stream.id, blocks: true }] : [pause];
     }
-    if (stream.paused && loose <= this.#pauseAt() * 0.75 && unwritten <= maximumBacklog / 2) {
+    if (stream.paused && loose <= pauseAt * 0.75 && unwritten <= maximumBacklog / 2) {
       stream.paused = false;
       return [{ type: 'resume', stream: stream.id }];
     }
@@ -114,8 +116,11 @@ export class Checkpoints {
    * Below a whole checkpoint by what may be told at once: a whole receive buffer of 2 MiB, and a little. Checkpoints below 4.25 MiB
    * are passed by as much.
    */
-  #pauseAt(): number {
-    return Math.max(this.#bytes - 2176 * 1024, this.#bytes / 2);
+  #pauseAt(slot: Slot, now: number | undefined): number {
+    const rate = now === undefined || this.#mostBytes === this.#bytes ? undefined : slot.meter.rate(now);
+    const swift = Math.min(this.#mostBytes, ((rate ?? 0) * swiftTime) / 1_000);
+    const bytes = Math.max(this.#bytes, swift);
+    return Math.max(bytes - 2176 * 1024, bytes / 2);
   }
 }
 
@@ -130,5 +135,9 @@ function unsafe(streams: readonly Stream[], slot: Slot, reached: 'received' | 'w
   return sum;
 }
 
+const defaultBytes = 8 * 1024 * 1024;
+/** A crash may cost what a connection brings in so many milliseconds, at most so many bytes: more often than that, syncing holds up a quick one. */
+const swiftTime = 100;
+const swiftBytes = 32 * 1024 * 1024;
 /** Bytes of one stream that may wait in memory. */
 const maximumBacklog = 4 * 1024 * 1024;

@@ -7,7 +7,9 @@ import type { Source } from './source.ts';
 export interface PlannerOptions {
   /** Connections for a file, exactly; absent: several at once for a large file, and as many as pay. */
   readonly connections?: number | undefined;
-  /** Bytes of one segment that a crash may cost; default 8 MiB. */
+  /**
+   * Bytes of one segment that a crash may cost, exactly; absent: 8 MiB, or as much as its connection brings in a tenth of a second, up to 32 MiB.
+   */
   readonly checkpointBytes?: number | undefined;
   /** Milliseconds after which received bytes are made durable anyway; default 1,000. */
   readonly checkpointTime?: number | undefined;

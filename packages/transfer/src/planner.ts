@@ -83,7 +83,7 @@ class PlannerState implements Planner {
   #heardAt = 0;
 
   constructor(options: PlannerOptions) {
-    const { checkpointBytes = 8 * 1024 * 1024, checkpointTime = 1_000, largeFile = 32 * 1024 * 1024 } = options;
+    const { checkpointBytes, checkpointTime = 1_000, largeFile = 32 * 1024 * 1024 } = options;
     this.#checkpoints = new Checkpoints({ bytes: checkpointBytes, time: checkpointTime });
     this.#governor = new ConnectionGovernor({ fixed: options.connections, largeFile });
     this.#connections = options.connections;
@@ -227,7 +227,7 @@ class PlannerState implements Planner {
     stream.slot.meter.add(taken, now);
     this.#received += taken;
     this.#checkpoints.received(now);
-    this.#regulate(stream);
+    this.#regulate(stream, now);
     if (stream.received === stream.end && stream.end < stream.natural) {
       this.#abort(stream, false);
       this.#advance(now);
@@ -361,7 +361,7 @@ class PlannerState implements Planner {
     stream.end = verdict.whole ? verdict.end : Math.min(stream.end, verdict.end);
     stream.state = 'open';
     this.#govern(head.elapsed ?? (now - stream.askedAt) / 2, now);
-    this.#regulate(stream);
+    this.#regulate(stream, now);
     if (verdict.digest !== undefined && source.digest === undefined) {
       this.#source = { ...source, digest: verdict.digest };
       this.#commands.push({ type: 'noteDigest', sha256: verdict.digest });
@@ -502,7 +502,7 @@ class PlannerState implements Planner {
 
   #written(stream: Stream, bytes: number, now: number): void {
     stream.written += bytes;
-    this.#regulate(stream);
+    this.#regulate(stream, now);
     this.#maybeCheckpoint(now);
     if (this.#ending !== undefined) this.#drain();
   }
@@ -517,7 +517,7 @@ class PlannerState implements Planner {
     if (this.#joinable()) this.#restarts = 0;
     this.#streams.forgetJournalled();
     this.#checkpoints.settle(this.#streams.all, now);
-    for (const stream of this.#streams.all) this.#regulate(stream);
+    for (const stream of this.#streams.all) this.#regulate(stream, now);
     if (this.#ending === undefined) this.#advance(now);
     this.#maybeCheckpoint(now);
     if (this.#ending !== undefined) this.#drain();
@@ -573,9 +573,9 @@ class PlannerState implements Planner {
     if (command !== undefined) this.#commands.push(command);
   }
 
-  #regulate(stream: Stream): void {
+  #regulate(stream: Stream, now: number): void {
     const wasPaused = stream.paused;
-    this.#commands.push(...this.#checkpoints.regulate(this.#streams.all, stream));
+    this.#commands.push(...this.#checkpoints.regulate(this.#streams.all, stream, now));
     // What it did not bring while it was held back was no silence of its own.
     if (!wasPaused || stream.paused) return;
     stream.lastAt = this.#tickAt ?? stream.lastAt;

@@ -140,6 +140,37 @@ describe('planner', () => {
     expect(received).toBeGreaterThan(5.5 * mib);
   });
 
+  it.each([
+    ['8 MiB, where nothing else is said', undefined, 20, 8],
+    ['what comes in a tenth of a second, when that is more', undefined, 200, 20],
+    ['but 32 MiB at most', undefined, 1_000, 32],
+    ['what was said, however quick it is', 8, 1_000, 8],
+  ])('a crash may cost a connection %s', (_what, bytes, rate, most) => {
+    const mib = 1024 * 1024;
+    const described = { ...describe1000, 'content-length': String(4096 * mib) };
+    const { tell, wait } = begun(
+      { connections: 1, checkpointBytes: bytes === undefined ? undefined : bytes * mib, checkpointTime: 1e6 },
+      described,
+    );
+    tell({ type: 'responded', stream: 2, head: head(200, described) });
+    // Once it is known how quick it is, the journal hangs.
+    let [sequence, lost] = [0, 0];
+    for (let turn = 0, paused = false; turn < 4_000 && !paused; turn++) {
+      wait(1);
+      const brought = (rate * mib) / 1_000;
+      const commands = [
+        ...tell({ type: 'received', stream: 2, bytes: brought }),
+        ...tell({ type: 'written', stream: 2, bytes: brought }),
+      ];
+      paused = turn >= 1_000 && commands.some(({ type }) => type === 'pause');
+      lost = turn < 1_000 ? 0 : lost + brought;
+      if (turn < 1_000)
+        for (const { type } of commands) if (type === 'checkpoint') tell({ type: 'journalled', sequence: ++sequence });
+    }
+    expect(lost).toBeLessThanOrEqual(most * mib);
+    expect(lost).toBeGreaterThan((most / 2 - 2) * mib);
+  });
+
   it('knows how far the file is written from its beginning, and takes back what will be written again', () => {
     const { planner, tell } = begun({ connections: 2, computeSha256: true });
     expect([planner.wantsDigest, planner.contiguous]).toEqual([true, 0]);
