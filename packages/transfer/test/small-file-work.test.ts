@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileWork, type Order, type Reply } from '../src/node/small-file-work.ts';
-import { SmallFiles } from '../src/node/small-files.ts';
+import { nextName, SmallFiles } from '../src/node/small-files.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -41,14 +41,36 @@ function watched(fails: (call: string) => string | undefined, withSyncfs = true)
     calls.push('syncfs');
     return fails(`syncfs ${calls.filter((call) => call === 'syncfs').length}`) === undefined ? 0 : -1;
   };
+  const link = (fd: number, path: string) => {
+    const call = `link ${base(path)}`;
+    calls.push(call);
+    if (fails(call) !== undefined || fs.existsSync(path)) return -1;
+    fs.copyFileSync(`/proc/self/fd/${fd}`, path);
+    return 0;
+  };
+  const system = withSyncfs ? { syncFileSystem: syncfs, link } : undefined;
   const replies: Reply[] = [];
-  const work = createFileWork(faked as typeof fs, withSyncfs ? syncfs : undefined, (some) => replies.push(...some));
+  const work = createFileWork(faked as typeof fs, system, (some) => replies.push(...some));
   return { calls, replies, work };
 }
 
 function kept(id: number): Order {
   const [at, name] = [join(folder, `t${id}`), join(folder, `n${id}`)];
-  return { do: 'keep', id, fd: fs.openSync(at, 'wx'), at, name, modified: 1_000 * id };
+  return { do: 'keep', id, fd: fs.openSync(at, 'wx'), nameless: false, at, name, modified: 1_000 * id };
+}
+/** A file that is open and has no name. */
+function nameless(id: number): Extract<Order, { do: 'keep' }> {
+  const order = kept(id) as Extract<Order, { do: 'keep' }>;
+  fs.writeSync(order.fd, `content ${id}`);
+  fs.unlinkSync(order.at);
+  return { ...order, nameless: true, modified: undefined };
+}
+function isOpen(fd: number): boolean {
+  try {
+    return fs.fstatSync(fd).nlink >= 0;
+  } catch {
+    return false;
+  }
 }
 const commit: Order = { do: 'commit', devices: [3], directories: [3, 4] };
 
@@ -97,6 +119,48 @@ describe('a group of small files', () => {
     expect(fs.readdirSync(folder)).toEqual(['n1', 'n3']);
   });
 
+  it.runIf(process.platform === 'linux')('gets its names at once when the files had none', () => {
+    const orders = [nameless(1), nameless(2)];
+    const { calls, replies, work } = watched(() => undefined);
+    work(orders);
+    expect(fs.readdirSync(folder)).toEqual([]);
+    work([commit]);
+    expect(calls).toEqual(['syncfs', 'link n1', 'link n2', 'syncfs']);
+    expect(replies).toEqual([{ id: 1 }, { id: 2 }, 'committed']);
+    expect(orders.map(({ fd }) => isOpen(fd))).toEqual([false, false]);
+    expect(fs.readFileSync(join(folder, 'n2'), 'utf8')).toBe('content 2');
+  });
+
+  it.runIf(process.platform === 'linux')('takes the place of what has its name, and of nothing else', () => {
+    fs.writeFileSync(join(folder, 'n1'), 'older');
+    fs.mkdirSync(join(folder, 'n2'));
+    const orders = [nameless(1), nameless(2), nameless(3), nameless(4)];
+    const { calls, replies, work } = watched((call) => (/n3|t3|n4/.test(call) ? 'EIO' : undefined));
+    work([...orders, commit]);
+    expect(replies).toMatchObject([
+      { id: 2, code: 'EISDIR' },
+      { id: 3, code: 'EIO' },
+      { id: 4, code: 'EIO' },
+      { id: 1 },
+      'committed',
+    ]);
+    expect(calls.slice(0, 4)).toEqual(['syncfs', 'link n1', 'link t1', 'rename t1 n1']);
+    expect(fs.readFileSync(join(folder, 'n1'), 'utf8')).toBe('content 1');
+    expect(fs.readdirSync(folder)).toEqual(['n1', 'n2']);
+    expect(orders.map(({ fd }) => isOpen(fd))).toEqual([false, false, false, false]);
+  });
+
+  it.runIf(process.platform === 'linux')('leaves nothing open either when contents could not be made durable', () => {
+    const orders = [nameless(1), nameless(2)];
+    const { replies, work } = watched((call) => (call === 'syncfs 1' || call === 'fsync' ? 'EIO' : undefined));
+    work([...orders, commit]);
+    expect(replies).toMatchObject([{ id: 1, code: 'EIO' }, { id: 2, code: 'EIO' }, 'committed']);
+    const forgotten = nameless(3);
+    work([forgotten, { do: 'discard' }]);
+    expect([...orders, forgotten].map(({ fd }) => isOpen(fd))).toEqual([false, false, false]);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
+
   it('can be forgotten', () => {
     const { replies, work } = watched(() => undefined);
     work([kept(1), kept(2), { do: 'discard' }, commit]);
@@ -136,16 +200,15 @@ describe('what a crash left', () => {
   it('is looked for once for each directory, by the thread too', async () => {
     for (const expected of [1, 100]) {
       const probe = new SmallFiles(undefined, 0o600, expected);
-      const directory = await probe.directoryOf(join(folder, 'first'));
-      probe.add(directory, [Buffer.from('first')], undefined, { path: join(folder, 'first'), ...silent });
+      const directory = await probe.placeOf(join(folder, 'first')).directory;
+      probe.add(directory, 'first', [Buffer.from('first')], undefined, { path: join(folder, 'first'), ...silent });
       // Named as the next crashed process of this machine would name it.
-      const [mine] = fs.readdirSync(folder).filter((name) => name.startsWith('BIT'));
-      const left = `${mine?.slice(0, 11)}${gone}00000001.tmp`;
+      const left = `${nextName().slice(0, 11)}${gone}00000001.tmp`;
       fs.writeFileSync(join(folder, left), 'x');
       await probe.settled();
       await probe.close();
       const next = new SmallFiles(undefined, 0o600, expected);
-      await next.directoryOf(join(folder, 'second'));
+      await next.placeOf(join(folder, 'second')).directory;
       await next.close();
       expect(fs.readdirSync(folder)).toEqual(['first']);
     }

@@ -148,15 +148,22 @@ export class ConnectionLogon {
       host: hostname,
       // DEVIATION from our own rule: proxies are spoken to over http, and Basic is what many of them know.
       secureTransport: protocol === 'https:' || this.#proxy,
-      serverCertificate: () => (isSecure(this.#socket) ? this.#socket.getPeerCertificate(false).raw : undefined),
+      serverCertificate: () => (isTls(this.#socket) ? this.#socket.getPeerCertificate(false).raw : undefined),
     });
     return this.authenticator;
   }
 }
 
-/** node:tls is not loaded for this. */
-function isSecure(socket: Socket | undefined): socket is TLSSocket {
+function isTls(socket: Socket | undefined): socket is TLSSocket {
   return socket !== undefined && 'encrypted' in socket;
+}
+
+/** Fields of a GET that asks for all of a file. `own`: the caller's, checked. */
+export function plainHeaders(
+  { userAgent = 'Carmine/0.1.0' }: HttpReceiverOptions,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return { accept: '*/*', 'user-agent': userAgent, ...own, 'accept-encoding': 'identity' };
 }
 
 export function connectTimeout(options: HttpReceiverOptions): number {

@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { CarmineError } from '@carmine/errors';
 import type { DigestStep } from '../digest-order.ts';
+import { threads } from './on-demand.ts';
 
 /**
  * A thread that computes SHA-256 of what it is given, in order: parts of a file, which it reads through our descriptor, as those belong to the
@@ -16,6 +17,7 @@ export class DigestThread {
   #over = false;
 
   constructor(fd: number) {
+    const { Worker } = threads();
     this.#worker = new Worker(workerSource, { eval: true, workerData: { fd, chunk }, resourceLimits: smallHeap });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
 import { DigestOrder } from '../digest-order.ts';
 import type { DiskFile } from '../disk.ts';
 import type { RunningDigest } from '../transfer-run.ts';
 import { DigestThread } from './digest-thread.ts';
+import { crypto } from './on-demand.ts';
 
 /**
  * SHA-256 of a file. That of a long one is computed on a thread of its own while it is being written: from the memory that it is written from, as long as that
@@ -45,7 +45,7 @@ export async function blockDigests(file: DiskFile, length: number, blockSize: nu
   const digests: string[] = [];
   const buffer = new Uint8Array(Math.min(chunk, blockSize));
   for (let start = 0; start < length; start += blockSize) {
-    const hash = createHash('sha256');
+    const hash = crypto().createHash('sha256');
     for (let at = start, end = Math.min(length, start + blockSize); at < end; ) {
       const count = await file.read(buffer.subarray(0, Math.min(buffer.length, end - at)), at);
       if (count === 0) throw new Error('the file is shorter than it was');
@@ -58,7 +58,7 @@ export async function blockDigests(file: DiskFile, length: number, blockSize: nu
 }
 
 async function digestHere(file: DiskFile, length: number, isStopped: () => boolean): Promise<string> {
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   const buffer = new Uint8Array(Math.min(chunk, Math.max(1, length)));
   let position = 0;
   while (position < length) {

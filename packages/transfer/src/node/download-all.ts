@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { parseHttpDate } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import type { Receiver, ReceiverExchange, ReceiverFactory } from '../receiver.ts';
@@ -8,7 +7,9 @@ import type { TransferResult } from '../transfer-progress.ts';
 import { type DownloadOptions, downloadOver } from './download.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
 import type { NodeDirectory } from './node-disk.ts';
+import { crypto } from './on-demand.ts';
 import { nodePlatform } from './platform.ts';
+import { isQuick, QuickSet, type QuickTaker, smallFile } from './quick-set.ts';
 import { SmallFiles } from './small-files.ts';
 
 /** One file of a set. */
@@ -51,8 +52,14 @@ class DownloadSet {
   readonly #outcomes: DownloadOutcome[];
   readonly #receivers: ReceiverFactory;
   readonly #files: SmallFiles;
-  #next = 0;
+  readonly #quick: QuickSet | undefined;
+  /** Items for the careful way: those for which the quick one is not. */
+  readonly #careful: number[] = [];
   readonly #workers: Promise<void>[] = [];
+  #working = 0;
+  /** Files that came before their directory was open, and their bytes. */
+  readonly #early = new Set<Promise<void>>();
+  #earlyBytes = 0;
 
   constructor(items: readonly DownloadItem[], options: DownloadAllOptions) {
     this.#items = items;
@@ -60,13 +67,23 @@ class DownloadSet {
     this.#outcomes = new Array(items.length);
     this.#receivers = createHttpReceiverFactory(options);
     this.#files = new SmallFiles(options.roots, nodePlatform().finalMode, items.length);
+    if (isQuick(options)) this.#quick = new QuickSet(items, options, this.#quickTaker());
+    else this.#careful.push(...items.keys());
   }
 
   async run(): Promise<readonly DownloadOutcome[]> {
+    const { signal } = this.#options;
+    const abort = () => this.#quick?.close();
+    signal?.addEventListener('abort', abort, { once: true });
     for (let count = 0; count < fewConnections; count++) this.#addWorker();
+    // Connecting takes no time of ours: it has begun when this does.
+    const path = this.#items[0]?.path;
+    if (path !== undefined) setImmediate(() => this.#files.prepare(path));
     // Others may be added as long as one is at work.
     for (let index = 0; index < this.#workers.length; index++) await this.#workers[index];
-    if (this.#options.signal?.aborted === true) this.#abort();
+    await Promise.all(this.#early);
+    signal?.removeEventListener('abort', abort);
+    if (signal?.aborted === true) this.#abort();
     await this.#files.settled();
     await this.#files.close();
     return this.#outcomes;
@@ -74,17 +91,72 @@ class DownloadSet {
 
   #addWorker(): void {
     const most = Math.min(this.#items.length, this.#options.concurrency ?? 16);
-    if (this.#workers.length < most && this.#next < this.#items.length) this.#workers.push(this.#work());
+    if (this.#working >= most || (this.#careful.length === 0 && this.#quick?.hasMore !== true)) return;
+    this.#working++;
+    this.#workers.push(this.#work().finally(() => this.#working--));
   }
 
-  /** One connection; it stays as long as files are at the same origin. */
+  /** One connection at a time, of the one way or the other. */
   async #work(): Promise<void> {
+    for (;;) {
+      if (this.#careful.length > 0) await this.#workCarefully();
+      else if (this.#options.signal?.aborted === true || (await this.#quick?.fetch()) !== true) return;
+      if (this.#isFull) await Promise.all(this.#early);
+    }
+  }
+
+  #quickTaker(): QuickTaker {
+    const isFull = () => this.#isFull;
+    return {
+      arrived: (index, source, content, far) => {
+        // Further away, more of them hide the time that an answer takes.
+        if (far) this.#addWorker();
+        this.#takeQuickly(index, source, content);
+      },
+      failed: (index, error) => this.#fail(index, error),
+      careful: (index) => {
+        this.#careful.push(index);
+        this.#addWorker();
+      },
+      get isFull() {
+        return isFull();
+      },
+    };
+  }
+
+  get #isFull(): boolean {
+    return this.#earlyBytes > mostEarly;
+  }
+
+  #takeQuickly(index: number, source: Source, content: Uint8Array): void {
+    const item = this.#items[index] as DownloadItem;
+    try {
+      const place = this.#files.placeOf(item.path);
+      if (place.directory instanceof Promise) this.#addLater(item, index, source, new Uint8Array(content));
+      else this.#add(item, index, { source, chunks: [content] }, place.directory, place.name);
+    } catch (thrown) {
+      this.#fail(index, thrown);
+    }
+  }
+
+  #addLater(item: DownloadItem, index: number, source: Source, content: Uint8Array): void {
+    this.#earlyBytes += content.length;
+    const adding = this.#store(item, index, { source, chunks: [content] }).finally(() => {
+      this.#earlyBytes -= content.length;
+      this.#early.delete(adding);
+    });
+    this.#early.add(adding);
+  }
+
+  /** What there is to do carefully, over one connection; it stays as long as files are at the same origin. */
+  async #workCarefully(): Promise<void> {
     let receiver: Receiver | undefined;
     let origin: string | undefined;
     let arrived: (() => Promise<void>) | undefined;
     let storing: Promise<unknown> | undefined;
     try {
-      for (let index = this.#next++; index < this.#items.length; index = this.#next++) {
+      for (let index = this.#careful.shift(); index !== undefined; index = this.#careful.shift()) {
+        const at = index;
         const item = this.#items[index] as DownloadItem;
         try {
           if (this.#options.signal?.aborted === true) throw new CarmineError('internal/aborted');
@@ -98,14 +170,13 @@ class DownloadSet {
           storing = Promise.all([storing, arrived?.()]);
           arrived = undefined;
           const whole = await coming;
-          // Further away, more of them hide the time that an answer takes.
           if ((whole?.elapsed ?? Number.POSITIVE_INFINITY) > near) this.#addWorker();
           // A disk that does not keep up holds up its connections.
           await storing;
           if (whole === undefined) await this.#fetchLarge(item, index);
-          else arrived = () => this.#store(item, index, whole);
+          else arrived = () => this.#storeInTurn(item, at, whole);
         } catch (thrown) {
-          this.#settle(index, { item, error: CarmineError.from(thrown) });
+          this.#fail(index, thrown);
         }
       }
     } finally {
@@ -120,21 +191,26 @@ class DownloadSet {
     this.#settle(index, { item, result: await downloadOver(this.#receivers, item.url, item.path, one) });
   }
 
+  async #storeInTurn(item: DownloadItem, index: number, whole: Whole): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.#store(item, index, whole);
+    whole.release();
+  }
+
   /** Never rejects. */
-  async #store(item: DownloadItem, index: number, whole: Whole): Promise<void> {
+  async #store(item: DownloadItem, index: number, whole: Content): Promise<void> {
     try {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      this.#add(item, index, whole, await this.#files.directoryOf(item.path));
+      const { directory, name } = this.#files.placeOf(item.path);
+      this.#add(item, index, whole, await directory, name);
     } catch (thrown) {
-      this.#settle(index, { item, error: CarmineError.from(thrown) });
-    } finally {
-      whole.release();
+      this.#fail(index, thrown);
     }
   }
 
-  #add(item: DownloadItem, index: number, { source, chunks }: Whole, directory: NodeDirectory): void {
+  #add(item: DownloadItem, index: number, whole: Content, directory: NodeDirectory, name: string): void {
+    const { source, chunks } = whole;
     const result = { length: source.length, sha256: this.#digest(item, source, chunks) };
-    this.#files.add(directory, chunks, parseHttpDate(source.lastModified), {
+    this.#files.add(directory, name, chunks, parseHttpDate(source.lastModified), {
       path: item.path,
       done: () => this.#settle(index, { item, result }),
       failed: (error) => this.#settle(index, { item, error }),
@@ -144,7 +220,7 @@ class DownloadSet {
   #digest(item: DownloadItem, source: Source, chunks: readonly Uint8Array[]): string | undefined {
     const expected = [item.expectedSha256, source.digest].filter((digest) => digest !== undefined);
     if (expected.length === 0 && this.#options.computeSha256 !== true) return undefined;
-    const hash = createHash('sha256');
+    const hash = crypto().createHash('sha256');
     for (const chunk of chunks) hash.update(chunk);
     const actual = hash.digest('hex');
     for (const wanted of expected) {
@@ -176,17 +252,24 @@ class DownloadSet {
     }
   }
 
+  #fail(index: number, thrown: unknown): void {
+    this.#settle(index, { item: this.#items[index] as DownloadItem, error: CarmineError.from(thrown) });
+  }
+
   #settle(index: number, outcome: DownloadOutcome): void {
     this.#outcomes[index] = outcome;
     this.#options.onOutcome?.(outcome);
   }
 }
 
-interface Whole {
+interface Content {
   readonly source: Source;
+  readonly chunks: readonly Uint8Array[];
+}
+
+interface Whole extends Content {
   /** Milliseconds from asking for it to the head of the answer; undefined: not known. */
   readonly elapsed: number | undefined;
-  readonly chunks: readonly Uint8Array[];
   /** The chunks are not needed any more. */
   release(): void;
 }
@@ -249,12 +332,12 @@ function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefin
   });
 }
 
-/** Bytes. */
-const smallFile = 1024 * 1024;
 const immediateRetries = 3;
 /** Connections that a near server keeps busy; how long an answer of one takes at most, in milliseconds. */
 const fewConnections = 4;
 const near = 1;
+/** Bytes. */
+const mostEarly = 12 * 1024 * 1024;
 
 function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : url;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { CarmineError } from '@carmine/errors';
 import type { FileRange } from '../file-ranges.ts';
 import { createFileTransfer, type FileTransferOptions, temporaryName } from '../file-transfer.ts';
@@ -7,6 +6,7 @@ import type { ReceiverFactory } from '../receiver.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
 import type { HttpReceiverOptions } from './connection.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
+import { crypto } from './on-demand.ts';
 import { nodePlatform } from './platform.ts';
 
 export interface DownloadOptions
@@ -65,7 +65,7 @@ export async function downloadOver(
     ...options,
     url,
     path,
-    temporaryName: options.temporaryName ?? temporaryName(randomBytes(8)),
+    temporaryName: options.temporaryName ?? temporaryName(crypto().randomBytes(8)),
     receivers: ranges === undefined ? receivers : createRangesFactory(receivers, ranges),
     onProgress: onProgress === undefined ? undefined : () => onProgress(transfer.progress),
   });

@@ -13,6 +13,7 @@ import {
   type Connection,
   ConnectionLogon,
   type HttpReceiverOptions,
+  plainHeaders,
 } from './connection.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { RawConnection } from './raw-connection.ts';
@@ -191,10 +192,6 @@ class HttpReceiver implements Receiver {
   /** The caller's fields, for the file's own origin only. */
   headersFor(origin: string): Readonly<Record<string, string>> {
     return origin === this.#url.origin ? this.#shared.headers : {};
-  }
-
-  get userAgent(): string {
-    return this.#shared.options.userAgent ?? 'Carmine/0.1.0';
   }
 }
 
@@ -394,12 +391,7 @@ class Exchange implements ReceiverExchange {
 
   #headers(origin: string, answers: Answers): Record<string, string> {
     const { range, validator } = this.#request;
-    const headers: Record<string, string> = {
-      accept: '*/*',
-      'user-agent': this.#receiver.userAgent,
-      ...this.#receiver.headersFor(origin),
-      'accept-encoding': 'identity',
-    };
+    const headers = plainHeaders(this.#receiver.options, this.#receiver.headersFor(origin));
     if (answers.server !== undefined) headers['authorization'] = answers.server;
     if (answers.proxy !== undefined) headers['proxy-authorization'] = answers.proxy;
     if (range !== undefined) headers['range'] = `bytes=${range.start}-${range.end - 1}`;

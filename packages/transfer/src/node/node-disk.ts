@@ -128,7 +128,7 @@ export class NodeDirectory implements DiskDirectory {
 
   /** Where the operating system finds a name in it. */
   pathOf(name: string): string {
-    return join(this.#base, name);
+    return name === '' ? this.#base : this.#base + sep + name;
   }
 }
 

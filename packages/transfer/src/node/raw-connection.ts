@@ -1,5 +1,4 @@
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import { CarmineError } from '@carmine/errors';
 import { ChunkedEnd } from '../chunked-body.ts';
 import {
@@ -24,8 +23,8 @@ import {
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
+import { type RawSockets, rawSockets, requestText } from './raw-socket.ts';
 import type { SecureContexts } from './secure-contexts.ts';
-import { loadTls } from './tls.ts';
 
 /**
  * The fast way: a socket that is read straight into buffers from which the file is written, and nothing in between. It
@@ -36,8 +35,7 @@ export class RawConnection implements Connection {
   readonly origin: string;
   readonly logon: ConnectionLogon;
   readonly #host: string;
-  readonly #open: (reading: symbol) => Socket;
-  readonly #refused: (socket: TLSSocket) => Error | undefined;
+  readonly #sockets: RawSockets;
   readonly #pool: BufferPool;
   readonly #times: { readonly connect: number; readonly headers: number; readonly body: number };
   #socket: Socket | undefined;
@@ -67,28 +65,8 @@ export class RawConnection implements Connection {
     this.#pool = pool;
     const { headers = fiveMinutes, body = fiveMinutes } = options.timeouts ?? {};
     this.#times = { connect: connectTimeout(options), headers, body };
-    const { protocol, hostname, port, host: authority } = new URL(origin);
-    this.#host = authority;
-    const host = hostname.replace(/^\[|\]$/g, '');
-    this.#refused = (socket) => secureContexts.refused(socket, host);
-    this.#open = (reading) => {
-      // A socket that was given up may have more to bring until it is closed: never into a buffer that is somebody else's.
-      const onread = {
-        buffer: () => (this.#reading === reading ? this.#space() : sink),
-        callback: (count: number) => this.#reading === reading && this.#onRead(count),
-      };
-      const common = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, onread };
-      return protocol === 'https:'
-        ? loadTls().connect({
-            ...common,
-            port: Number(port || 443),
-            ...(isIP(host) === 0 ? { servername: host } : {}),
-            ALPNProtocols: ['http/1.1'],
-            secureContext: secureContexts.context(own),
-            rejectUnauthorized: secureContexts.rejectUnauthorized,
-          })
-        : connectPlain({ ...common, port: Number(port || 80) });
-    };
+    this.#host = new URL(origin).host;
+    this.#sockets = rawSockets(origin, own, secureContexts);
   }
 
   send(request: RequestHead, attempt: Attempt): void {
@@ -148,16 +126,20 @@ export class RawConnection implements Connection {
     this.#paused = false;
     const reading = Symbol('reading');
     this.#reading = reading;
-    const socket = this.#open(reading);
+    // A socket that was given up may have more to bring until it is closed: never into a buffer that is somebody else's.
+    const socket = this.#sockets.open({
+      buffer: () => (this.#reading === reading ? this.#space() : sink),
+      callback: (count: number) => this.#reading === reading && this.#onRead(count),
+    });
     this.#socket = socket;
     this.#pool.wait(this.#regulate);
     if (attempt === 0) this.#startTimer(this.#times.connect);
     // From here on the other side is waited for, not a resolver of names.
     socket.on('connectionAttempt', () => this.#connectSoon(socket, attempt));
     socket.once('connect', () => this.#socket === socket && clearTimeout(this.#impatience));
-    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+    socket.once(this.#sockets.ready, () => {
       if (this.#socket !== socket) return;
-      const refused = 'encrypted' in socket ? this.#refused(socket as TLSSocket) : undefined;
+      const refused = this.#sockets.refused(socket);
       if (refused !== undefined) {
         this.#fail(refused);
         return;
@@ -462,18 +444,3 @@ function atEndOfTurn(send: () => void): void {
   });
 }
 const leaving: (() => void)[] = [];
-
-/** RFC 9112, section 3. Nothing that could end a line gets into one. */
-function requestText({ method, uri, headers }: RequestHead, host: string): string {
-  let text = `${checked(`${method} ${uri}`)} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`;
-  for (const name in headers) text += `${checked(`${name}: ${headers[name]}`)}\r\n`;
-  return `${text}\r\n`;
-}
-
-function checked(line: string): string {
-  if (unprintable.test(line)) {
-    throw new CarmineError('internal/unexpected', { context: { message: 'a request with a malformed field' } });
-  }
-  return line;
-}
-const unprintable = /[^\t\x20-\x7e\x80-\xff]/;

@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
 import type { HttpReceiverOptions } from './connection.ts';
-import { loadTls } from './tls.ts';
+import { crypto, tls } from './on-demand.ts';
 import { ignoresAnything, refusedCertificate } from './tls-policy.ts';
 
 /** TLS settings of one transfer. */
@@ -20,7 +20,7 @@ export function createSecureContexts(options: HttpReceiverOptions): SecureContex
   let withCertificate: SecureContext | undefined;
   let roots: readonly X509Certificate[] | undefined;
   const policy = options.tls ?? {};
-  const ca = () => [...loadTls().getCACertificates('default'), ...(options.trust ?? [])];
+  const ca = () => [...tls().getCACertificates('default'), ...(options.trust ?? [])];
   const common = (): SecureContextOptions => ({
     ca: ca(),
     minVersion: 'TLSv1.2',
@@ -30,14 +30,14 @@ export function createSecureContexts(options: HttpReceiverOptions): SecureContex
     context(own) {
       const certificate = options.clientCertificate;
       if (own && certificate !== undefined) {
-        withCertificate ??= loadTls().createSecureContext({
+        withCertificate ??= tls().createSecureContext({
           ...common(),
           cert: certificate.certificate,
           key: certificate.privateKey,
         });
         return withCertificate;
       }
-      plain ??= loadTls().createSecureContext(common());
+      plain ??= tls().createSecureContext(common());
       return plain;
     },
     rejectUnauthorized: !ignoresAnything(policy),
@@ -50,7 +50,7 @@ export function createSecureContexts(options: HttpReceiverOptions): SecureContex
       return refusedCertificate(socket, host, policy, () => {
         roots ??= ca().flatMap((pem) => {
           try {
-            return [new X509Certificate(pem)];
+            return [new (crypto().X509Certificate)(pem)];
           } catch {
             return [];
           }

@@ -2,11 +2,12 @@ import type * as FileSystem from 'node:fs';
 
 /** What is to be done with small files, in its order. Paths lead through open directories. */
 export type Order =
-  /** It is written: it joins the group. `modified` in milliseconds. */
+  /** It is written: it joins the group. `modified` in milliseconds. `nameless`: it is not at `at` yet, where it may be put. */
   | {
       readonly do: 'keep';
       readonly id: number;
       readonly fd: number;
+      readonly nameless: boolean;
       readonly at: string;
       readonly name: string;
       readonly modified: number | undefined;
@@ -23,13 +24,22 @@ export type Reply =
   | { readonly id: number; readonly code: string; readonly message: string }
   | 'committed';
 
+/** What Node has no call for; each is 0 where it was done. */
+export interface SystemCalls {
+  /** syncfs(2). */
+  syncFileSystem(directory: number): number;
+  /** linkat(2) of an open file to a path where there is nothing. */
+  link(file: number, path: string): number;
+}
+
 /**
  * The work itself, for the caller's thread or another one. It stands alone, with nothing of this module, so that its text can be a thread's.
- * `fsync` only serves where there is no syncfs.
+ * `fsync` only serves where there is no syncfs. Files without a name leave nothing when all ends before they have one, and cost their directory one
+ * change instead of two.
  */
 export function createFileWork(
   fs: typeof FileSystem,
-  syncFileSystem: ((directory: number) => number) | undefined,
+  system: SystemCalls | undefined,
   reply: (replies: Reply[]) => void,
 ): (orders: readonly Order[]) => void {
   type Kept = Extract<Order, { readonly do: 'keep' }>;
@@ -48,10 +58,10 @@ export function createFileWork(
     }
   }
   function sync(directory: number): void {
-    if (syncFileSystem?.(directory) === 0) return;
+    if (system?.syncFileSystem(directory) === 0) return;
     // fsync tells which error it was.
     fs.fsyncSync(directory);
-    if (syncFileSystem !== undefined) {
+    if (system !== undefined) {
       throw Object.assign(new Error('EIO: the file system could not be synced'), { code: 'EIO' });
     }
   }
@@ -59,26 +69,42 @@ export function createFileWork(
     try {
       try {
         if (order.modified !== undefined) fs.futimesSync(order.fd, Date.now() / 1_000, order.modified / 1_000);
-        if (syncFileSystem === undefined) fs.fsyncSync(order.fd);
-      } finally {
+        if (system === undefined) fs.fsyncSync(order.fd);
+        if (!order.nameless) fs.closeSync(order.fd);
+      } catch (thrown) {
         fs.closeSync(order.fd);
+        throw thrown;
       }
       group.push(order);
     } catch (thrown) {
-      remove(order.at);
+      if (!order.nameless) remove(order.at);
       fail(order.id, thrown);
     }
   }
+  function drop(order: Kept): void {
+    if (order.nameless) fs.closeSync(order.fd);
+    else remove(order.at);
+  }
+  /** Puts it where it can be renamed; true: it has its name already. */
+  function link({ fd, at, name: path }: Kept): boolean {
+    if (system?.link(fd, path) === 0) return true;
+    // There is something of that name, or an error that cannot be seen from here.
+    if (system?.link(fd, at) === 0) return false;
+    fs.closeSync(fs.openSync(at, 'wx'));
+    throw Object.assign(new Error('EIO: the file could not be linked'), { code: 'EIO' });
+  }
   function name(order: Kept): boolean {
     try {
-      if (fs.lstatSync(order.name, { throwIfNoEntry: false })?.isDirectory() === true) {
-        throw Object.assign(new Error('a directory has that name'), { code: 'EISDIR' });
-      }
-      fs.renameSync(order.at, order.name);
+      if (!(order.nameless && link(order))) fs.renameSync(order.at, order.name);
+      if (order.nameless) fs.closeSync(order.fd);
       return true;
     } catch (thrown) {
+      // It may be at `at` by now.
       remove(order.at);
-      fail(order.id, thrown);
+      if (order.nameless) drop(order);
+      const inTheWay = fs.lstatSync(order.name, { throwIfNoEntry: false })?.isDirectory() === true;
+      const message = 'a directory has that name';
+      fail(order.id, inTheWay ? Object.assign(new Error(message), { code: 'EISDIR' }) : thrown);
       return false;
     }
   }
@@ -87,15 +113,15 @@ export function createFileWork(
     group = [];
     let named = false;
     try {
-      if (syncFileSystem !== undefined) for (const device of devices) sync(device);
+      if (system !== undefined) for (const device of devices) sync(device);
       named = true;
       waiting = waiting.filter(name);
-      for (const directory of syncFileSystem === undefined ? directories : devices) sync(directory);
+      for (const directory of system === undefined ? directories : devices) sync(directory);
       for (const { id } of waiting) replies.push({ id });
     } catch (thrown) {
-      for (const { id, at } of waiting) {
-        if (!named) remove(at);
-        fail(id, thrown);
+      for (const order of waiting) {
+        if (!named) drop(order);
+        fail(order.id, thrown);
       }
     }
     replies.push('committed');
@@ -132,7 +158,7 @@ export function createFileWork(
         commit(order.devices, order.directories);
         return;
       case 'discard':
-        for (const { at } of group.splice(0)) remove(at);
+        for (const kept of group.splice(0)) drop(kept);
         return;
       case 'sweep':
         sweep(order.directory, order.boot, order.now);

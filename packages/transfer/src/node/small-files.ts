@@ -1,7 +1,7 @@
-import { createHash, randomInt } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, rmSync, writevSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { CarmineError } from '@carmine/errors';
+import { crc32 } from '../crc32.ts';
 import { checkLocalPath } from '../destination-path.ts';
 import { diskError } from '../disk-errors.ts';
 import { type NodeDirectory, openDirectory } from './node-disk.ts';
@@ -23,11 +23,14 @@ export interface WaitingFile {
 export class SmallFiles {
   readonly #roots: readonly string[] | undefined;
   readonly #mode: number;
-  readonly #directories = new Map<string, Promise<NodeDirectory>>();
+  readonly #directories = new Map<string, NodeDirectory | Promise<NodeDirectory>>();
   /** Descriptors: of all directories in use, and of one for each file system. */
   readonly #open: number[] = [];
   readonly #devices = new Map<number, number>();
-  readonly #worker: FileWorker;
+  readonly #expected: number;
+  #worker: FileWorker | undefined;
+  /** Directories where files have names from the beginning. */
+  readonly #named = new Set<NodeDirectory>();
   #lastId = 0;
   readonly #asked = new Map<number, (reply: Exclude<Reply, 'committed'>) => void>();
   #orders: Order[] = [];
@@ -36,27 +39,45 @@ export class SmallFiles {
   #idle: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #broken: Error | undefined;
+  #closed = false;
 
   /** `expected`: files that there will be. */
   constructor(roots: readonly string[] | undefined, mode: number, expected: number) {
     this.#roots = roots;
     this.#mode = mode;
-    const onReply = (replies: Reply[]) => this.#onReply(replies);
-    this.#worker =
-      expected < worthThread
-        ? createLocalFileWorker(onReply)
-        : startFileThread(onReply, (error) => this.#onError(error));
+    this.#expected = expected;
   }
 
-  /** The directory of the path, checked; opened once. */
-  directoryOf(path: string): Promise<NodeDirectory> {
-    const { directory } = checkLocalPath(path);
+  /** Starts what there is to start, so that the first file does not wait for it; else it is started when it is needed. */
+  prepare(path: string): void {
+    if (this.#closed) return;
+    this.#startWorker();
+    try {
+      this.placeOf(path);
+    } catch {
+      // Whoever wants to put a file there will hear of it.
+    }
+  }
+
+  #startWorker(): FileWorker {
+    const onReply = (replies: Reply[]) => this.#onReply(replies);
+    this.#worker ??=
+      this.#expected < worthThread
+        ? createLocalFileWorker(onReply)
+        : startFileThread(onReply, (error) => this.#onError(error));
+    return this.#worker;
+  }
+
+  /** Name and directory of the path, checked; it is opened once, and a promise until then. */
+  placeOf(path: string): { readonly directory: NodeDirectory | Promise<NodeDirectory>; readonly name: string } {
+    const { directory, name } = checkLocalPath(path);
     let opened = this.#directories.get(directory);
     if (opened === undefined) {
       opened = this.#openDirectory(directory);
       this.#directories.set(directory, opened);
+      opened.then((open) => this.#directories.set(directory, open)).catch(() => undefined);
     }
-    return opened;
+    return { directory: opened, name };
   }
 
   async #openDirectory(path: string): Promise<NodeDirectory> {
@@ -71,10 +92,15 @@ export class SmallFiles {
   }
 
   /** Writes it whole; `modified` in milliseconds. Throws when that fails, and leaves nothing then. */
-  add(directory: NodeDirectory, chunks: readonly Uint8Array[], modified: number | undefined, file: WaitingFile): void {
-    const { name } = checkLocalPath(file.path);
+  add(
+    directory: NodeDirectory,
+    name: string,
+    chunks: readonly Uint8Array[],
+    modified: number | undefined,
+    file: WaitingFile,
+  ): void {
     const at = directory.pathOf(nextName());
-    const fd = this.#write(at, chunks, file.path);
+    const { fd, nameless } = this.#write(directory, at, chunks, file.path);
     const id = ++this.#lastId;
     this.#asked.set(id, (reply) => {
       this.#waiting--;
@@ -82,23 +108,36 @@ export class SmallFiles {
         file.failed(diskError(Object.assign(new Error(reply.message), { code: reply.code }), file.path));
       } else file.done();
     });
-    this.#order({ do: 'keep', id, fd, at, name: directory.pathOf(name), modified });
+    this.#order({ do: 'keep', id, fd, nameless, at, name: directory.pathOf(name), modified });
     if (++this.#waiting === 1) this.#timer = setTimeout(() => this.commit(), longestWait);
     this.#commitWhenWorthIt();
   }
 
-  #write(at: string, chunks: readonly Uint8Array[], path: string): number {
-    let fd: number | undefined;
+  #write(directory: NodeDirectory, at: string, chunks: readonly Uint8Array[], path: string) {
+    let fd = this.#openNameless(directory);
+    const nameless = fd !== undefined;
     try {
-      fd = openSync(at, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, this.#mode);
+      fd ??= openSync(at, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, this.#mode);
       writeAll(fd, chunks);
-      return fd;
+      return { fd, nameless };
     } catch (thrown) {
       if (fd !== undefined) {
         closeSync(fd);
-        rmSync(at, { force: true });
+        if (!nameless) rmSync(at, { force: true });
       }
       throw diskError(thrown, path);
+    }
+  }
+
+  /** Undefined: it must have a name from the beginning. Those without one stay open until they get it, and so are not too many. */
+  #openNameless(directory: NodeDirectory): number | undefined {
+    if (!this.#startWorker().links || this.#waiting >= mostNameless || this.#named.has(directory)) return undefined;
+    try {
+      return openSync(directory.pathOf(''), constants.O_WRONLY | temporaryFlag, this.#mode);
+    } catch {
+      // Not every file system has that. What else is in the way will be so with a name too.
+      this.#named.add(directory);
+      return undefined;
     }
   }
 
@@ -122,7 +161,7 @@ export class SmallFiles {
     if (this.#orders.length === 0) return;
     const orders = this.#orders;
     this.#orders = [];
-    if (this.#broken === undefined) this.#worker.post(orders);
+    if (this.#broken === undefined) this.#startWorker().post(orders);
     else queueMicrotask(() => this.#onError(this.#broken as Error));
   }
 
@@ -133,10 +172,16 @@ export class SmallFiles {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#flush();
-    await this.#worker.close();
-    for (const opening of this.#directories.values()) await (await opening.catch(() => undefined))?.close();
+    await this.#worker?.close();
+    for (const opening of this.#directories.values()) {
+      await Promise.resolve(opening).then(
+        (directory) => directory.close(),
+        () => undefined,
+      );
+    }
   }
 
   #order(order: Order): void {
@@ -194,13 +239,16 @@ function writeAll(fd: number, chunks: readonly Uint8Array[]): void {
  * Says in hexadecimal digits whose it is: this start of this machine (and container), this process, a number. So what a crash leaves can be told from
  * what is in use. UNSPECIFIED, as all temporary names are.
  */
-function nextName(): string {
-  const digits = (value: number) => value.toString(16).toUpperCase().padStart(8, '0').slice(-8);
+export function nextName(): string {
   return `BIT${thisBoot()}${digits(process.pid)}${digits(++names)}.tmp`;
 }
 
+function digits(value: number): string {
+  return value.toString(16).toUpperCase().padStart(8, '0').slice(-8);
+}
+
 function thisBoot(): string {
-  boot ??= createHash('sha256').update(bootFacts()).digest('hex').slice(0, 8).toUpperCase();
+  boot ??= digits(crc32(Buffer.from(bootFacts())));
   return boot;
 }
 
@@ -214,10 +262,13 @@ function bootFacts(): string {
 
 let boot: string | undefined;
 // Other threads of this process begin elsewhere.
-let names = randomInt(2 ** 31);
+let names = Math.floor(Math.random() * 2 ** 31);
 const worthThread = 32;
+/** O_TMPFILE of Linux, which is the only system where it is asked for; Node has no name for it. */
+const temporaryFlag = 0o20000000 | constants.O_DIRECTORY;
 /** Files. */
 const smallestGroup = 64;
+const mostNameless = 256;
 const ordersAtOnce = 16;
 /** Milliseconds. */
 const longestWait = 1_000;

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { loadTls } from './tls.ts';
+import { tls } from './on-demand.ts';
 
 /** What may be wrong with a server's certificate, and what is looked at besides: BG_SSL_*, spec/bits.md 2.10. Default: nothing may. */
 export interface TlsPolicy {
@@ -45,7 +45,7 @@ export function refusedCertificate(
   }
   if (policy.ignoreDate !== true && !chain.every(isCurrent)) return failure('CERT_HAS_EXPIRED');
   if (policy.ignoreName !== true) {
-    const wrong = loadTls().checkServerIdentity(host, leaf.toLegacyObject());
+    const wrong = tls().checkServerIdentity(host, leaf.toLegacyObject());
     if (wrong !== undefined) return wrong;
   }
   if (policy.ignoreUsage !== true && !isForServers(leaf)) return failure('INVALID_PURPOSE');

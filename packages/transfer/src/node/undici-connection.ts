@@ -11,9 +11,9 @@ import {
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
+import { tls } from './on-demand.ts';
 import { openTunnel } from './proxy-tunnel.ts';
 import type { SecureContexts } from './secure-contexts.ts';
-import { loadTls } from './tls.ts';
 
 /** A proxy, and who we are to it. */
 export interface ConnectionProxy extends HttpProxy {
@@ -166,7 +166,7 @@ export class UndiciConnection implements Connection {
       timeout,
     }).then(
       (tunnel) => {
-        const socket = loadTls().connect({
+        const socket = tls().connect({
           socket: tunnel,
           ...(isIP(host) === 0 ? { servername: host } : { host }),
           ALPNProtocols: ['http/1.1'],

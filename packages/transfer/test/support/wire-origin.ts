@@ -3,6 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 /** What one request was. */
 export interface WireRequest {
   readonly method: string;
+  /** Path and query. */
+  readonly path: string;
   readonly range: string | undefined;
   /** Number of the connection, from 1. */
   readonly connection: number;
@@ -27,8 +29,8 @@ export class WireOrigin {
         for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
           const head = text.slice(0, end);
           text = text.slice(end + 4);
-          const [method = ''] = head.split(' ');
-          const request = { method, range: /^range: (.*)$/im.exec(head)?.[1], connection };
+          const [method = '', path = ''] = head.split(' ');
+          const request = { method, path, range: /^range: (.*)$/im.exec(head)?.[1], connection };
           this.requests.push(request);
           answer(request, socket);
         }
