@@ -1,10 +1,16 @@
 import type { JobErrorContext, JobErrorReport } from '@carmine/core';
 import { type CarmineError, formatHresult, lookUpHresult } from '@carmine/errors';
-import type { StoredError } from '@carmine/job-store';
+import type { StoredError, StoredJob } from '@carmine/job-store';
 
 /** What of a failure a job keeps; BG_ERROR_CONTEXT as the field shows it: all of HTTP, name and TLS failures are the remote file's. */
-export function storedError(error: CarmineError, fileIndex: number | null): StoredError {
+function storedError(error: CarmineError, fileIndex: number | null): StoredError {
   return { code: (error.hresult ?? eFail) >>> 0, context: contextOf(error.code), message: error.message, fileIndex };
+}
+
+/** The same, as fields of the job. */
+export function errorFields(error: CarmineError, fileIndex: number | null): Pick<StoredJob, 'error' | 'lastError'> {
+  const stored = storedError(error, fileIndex);
+  return { error: stored, lastError: stored.code };
 }
 
 /** Out-parameters of GetError. UNSPECIFIED: texts exist in one language, whatever LanguageId says. */

@@ -11,14 +11,15 @@ import {
 } from '@carmine/core';
 import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { StoredFile, StoredJob } from '@carmine/job-store';
-import { type FileTransfer, retryAfter, type SmallSetOutcome, type TransferResult } from '@carmine/transfer';
-import { storedError } from './error-report.ts';
+import { retryAfter, type SmallSetOutcome, type TransferResult } from '@carmine/transfer';
+import { errorFields } from './error-report.ts';
 import { type Job, type JobSet, type Turn, withFile } from './job.ts';
-import { nextSet, withFlag, withSet } from './job-sets.ts';
-import type { JobEngineOptions, TransferRequest } from './options.ts';
+import { JobEnding } from './job-ending.ts';
+import { requestOf } from './job-request.ts';
+import { nextSet, withSet } from './job-sets.ts';
+import type { JobEngineOptions } from './options.ts';
 import { isActive } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
-import { toEnded } from './snapshot.ts';
 import type { Due } from './timers.ts';
 
 /**
@@ -29,6 +30,7 @@ export class JobRunner {
   readonly #options: JobEngineOptions;
   readonly #jobs: Map<string, Job>;
   readonly #scheduler: Scheduler;
+  readonly #ending: JobEnding;
   /** Told whenever a job has changed, been added or ended. */
   readonly #changed: () => void;
   #places = 0;
@@ -44,6 +46,14 @@ export class JobRunner {
       apply: (job, event) => this.apply(job, event),
       fire: (job, due) => this.#fire(job, due),
       onProblem: (problem) => options.onProblem?.(problem),
+    });
+    this.#ending = new JobEnding({
+      options,
+      transition: (job, event) => this.transition(job, event),
+      apply: (job, event, changes) => this.apply(job, event, changes),
+      save: (job, changes) => this.save(job, changes),
+      leaveTurn: (job) => this.#leaveTurn(job),
+      ended: (job) => this.#ended(job),
     });
   }
 
@@ -118,7 +128,7 @@ export class JobRunner {
   }
 
   async checkDestination(file: StoredFile): Promise<void> {
-    await this.#transferOf(file, undefined, undefined, () => undefined).check();
+    await this.#options.transfers(requestOf(file)).check();
   }
 
   async findCertificate(reference: ClientCertificateReference): Promise<StoredCertificate> {
@@ -133,90 +143,19 @@ export class JobRunner {
     return found;
   }
 
-  /**
-   * Complete: files that are there get their names, the others are deleted. The intent is durable before the first rename,
-   * so that a crash in between is finished at the next start.
-   */
-  async complete(job: Job): Promise<SuccessCode> {
-    this.transition(job, 'complete');
-    const repeat = job.stored.ending !== null;
-    await this.save(job, { ending: { action: 'complete', reason: 'completed' } });
-    await this.#leaveTurn(job);
-    await this.#finishWhole(job);
-    for (const [index, file] of job.stored.files.entries()) {
-      if (!file.transferred || file.renamed) continue;
-      try {
-        await this.#transferOf(file, undefined, undefined, () => undefined).finish({ repeat });
-      } catch (thrown) {
-        throw await this.#completeFailed(job, CarmineError.from(thrown), index);
-      }
-      await this.save(job, { files: withFile(job.stored, index, { renamed: true }).files });
-    }
-    const missing = job.stored.files.filter((file) => !file.transferred);
-    await this.#discard(missing);
-    const done = job.stored.files.length - missing.length;
-    const reason =
-      missing.length === 0 ? 'completed' : `completed in part: ${done} of ${job.stored.files.length} files`;
-    await this.#end(job, 'acknowledged', reason);
-    return missing.length === 0 ? 0 : partialComplete;
+  complete(job: Job): Promise<SuccessCode> {
+    return this.#ending.complete(job);
   }
 
-  /** Those that came in sets get their names together. */
-  async #finishWhole(job: Job): Promise<void> {
-    const { small } = this.#options.transfers;
-    const { files } = job.stored;
-    const indexes = [...files.keys()].filter(
-      (index) => files[index]?.whole === true && files[index]?.renamed === false,
-    );
-    if (small === undefined || indexes.length === 0) return;
-    const whole = indexes.map((index) => {
-      const { localFile, temporaryName, bytesTotal, naming } = files[index] as StoredFile;
-      return { path: localFile, temporaryName, length: Number(bytesTotal), repeat: naming };
-    });
-    // There is no journal that would know that it was begun.
-    await this.save(job, { files: withFlag(files, indexes, 'naming') });
-    const problems = await small.finish(whole);
-    const named = indexes.filter((_index, position) => problems[position] === undefined);
-    await this.save(job, { files: withFlag(job.stored.files, named, 'renamed') });
-    const failed = problems.findIndex((problem) => problem !== undefined);
-    if (failed >= 0) throw await this.#completeFailed(job, problems[failed] as CarmineError, indexes[failed] as number);
+  cancel(job: Job, event: 'cancel' | 'inactivityTimeout', reason: string): Promise<SuccessCode> {
+    return this.#ending.cancel(job, event, reason);
   }
 
-  async #completeFailed(job: Job, error: CarmineError, index: number): Promise<CarmineError> {
-    await this.apply(job, 'completeFailed', { ending: null, ...errorFields(error, index) });
-    return error;
-  }
-
-  /** Cancel: temporary files go, those of files that were transferred included. */
-  async cancel(job: Job, event: 'cancel' | 'inactivityTimeout', reason: string): Promise<SuccessCode> {
-    this.transition(job, event);
-    await this.save(job, { ending: { action: 'cancel', reason } });
-    await this.#leaveTurn(job);
-    const deleted = await this.#discard(job.stored.files.filter((file) => !file.renamed));
-    await this.#end(job, 'cancelled', reason);
-    return deleted ? 0 : unableToDelete;
-  }
-
-  async #end(job: Job, state: 'acknowledged' | 'cancelled', reason: string): Promise<void> {
-    await this.#options.store.end(toEnded(job.stored, state, reason, toFiletime(this.#options.clock.now())));
+  #ended(job: Job): void {
     job.ended = true;
     this.#jobs.delete(job.stored.jobId);
     this.#scheduler.wake();
     this.#changed();
-  }
-
-  /** False when something could not be deleted. */
-  async #discard(files: readonly StoredFile[]): Promise<boolean> {
-    let deleted = true;
-    for (const file of files) {
-      try {
-        await this.#transferOf(file, undefined, undefined, () => undefined).discard();
-      } catch (problem) {
-        deleted = false;
-        this.#options.onProblem?.(problem);
-      }
-    }
-    return deleted;
   }
 
   // --- after a restart -----------------------------------------------------------------------------------------------
@@ -237,7 +176,8 @@ export class JobRunner {
     for (const [index, file] of stored.files.entries()) {
       if (file.transferred) continue;
       // The journal may be ahead of the store by what was reported within the last second.
-      const found = await this.#transferOf(file, undefined, undefined, () => undefined)
+      const found = await this.#options
+        .transfers(requestOf(file))
         .inspect()
         .catch(() => undefined);
       if (found === undefined) continue;
@@ -328,7 +268,9 @@ export class JobRunner {
       try {
         const certificate = await this.#certificateOf(job.stored);
         if (turn.cancelled) throw new CarmineError('internal/aborted');
-        turn.transfer = this.#transferOf(file, job.stored, certificate, () => this.#progressed(job, turn));
+        turn.transfer = this.#options.transfers(
+          requestOf(file, job.stored, certificate, () => this.#progressed(job, turn)),
+        );
         return { result: await turn.transfer.run() };
       } catch (thrown) {
         return { error: CarmineError.from(thrown) };
@@ -349,7 +291,7 @@ export class JobRunner {
     );
     if (found === undefined) return undefined;
     const files = indexes.map((index) => job.stored.files[index] as StoredFile);
-    const requests = files.map((file) => requestFor(file, job.stored, found.certificate, () => undefined));
+    const requests = files.map((file) => requestOf(file, job.stored, found.certificate));
     const set = small?.fetch(requests, () => this.#connected(job, turn));
     if (set !== undefined) turn.set = { ...set, indexes, files };
     return turn.set;
@@ -424,15 +366,6 @@ export class JobRunner {
     return clientCertificate === null ? undefined : await this.findCertificate(clientCertificate);
   }
 
-  #transferOf(
-    file: StoredFile,
-    job: StoredJob | undefined,
-    clientCertificate: StoredCertificate | undefined,
-    onProgress: () => void,
-  ): FileTransfer {
-    return this.#options.transfers(requestFor(file, job, clientCertificate, onProgress));
-  }
-
   /** For what may be lost: the next one says the same. */
   async #quietly(job: Job, turn: Turn, work: () => Promise<void>): Promise<void> {
     try {
@@ -462,36 +395,6 @@ type Settled =
   | { readonly error: CarmineError }
   | { readonly set: JobSet; readonly outcome: SmallSetOutcome };
 
-function requestFor(
-  file: StoredFile,
-  job: StoredJob | undefined,
-  clientCertificate: StoredCertificate | undefined,
-  onProgress: () => void,
-): TransferRequest {
-  return {
-    jobId: job?.jobId,
-    url: file.remoteUrl,
-    path: file.localFile,
-    ranges: file.ranges ?? undefined,
-    temporaryName: file.temporaryName,
-    credentials: job?.credentials ?? [],
-    clientCertificate,
-    proxy: job?.proxy ?? { usage: 'preconfig' },
-    background: job?.priority !== 'foreground',
-    expectedSha256: file.expectedSha256 ?? undefined,
-    computeSha256: file.computeSha256,
-    onProgress,
-  };
-}
-
-function errorFields(error: CarmineError, fileIndex: number | null): Pick<StoredJob, 'error' | 'lastError'> {
-  const stored = storedError(error, fileIndex);
-  return { error: stored, lastError: stored.code };
-}
-
-/** BG_S_PARTIAL_COMPLETE and BG_S_UNABLE_TO_DELETE_FILES. */
-const partialComplete = 0x0020_0017;
-const unableToDelete = 0x0020_001a;
 const fiveMinutes = 300_000;
 /** Milliseconds of a server's Retry-After that are respected. */
 const longestRetryAfter = 24 * 3_600_000;
