@@ -68,13 +68,14 @@ async function runJob(folder: string, base: string, round: number) {
     await engine.modifyJob(jobId, { priority: 'foreground' });
     const add = lap();
     const transferred = new Promise<void>((resolve, reject) => {
-      const stop = engine.watch?.(async () => {
+      const look = async () => {
         const { state } = await engine.getJob(jobId);
         if (state !== 'transferred' && state !== 'error' && state !== 'transientError') return;
         stop?.();
         if (state === 'transferred') resolve();
         else reject(new Error(`the job is in ${state}`));
-      });
+      };
+      const stop = engine.watch?.(() => void look().catch(reject));
     });
     await engine.setJobState(jobId, 'resume');
     await transferred;

@@ -106,7 +106,7 @@ class SetRun {
 
   stop(): void {
     this.#over = true;
-    for (const abort of [...this.#aborts]) abort();
+    for (const abort of this.#aborts) abort();
   }
 
   async #work(): Promise<void> {

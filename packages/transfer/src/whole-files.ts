@@ -21,7 +21,7 @@ export interface WholeFile {
 export async function nameWholeFiles(
   platform: Pick<TransferPlatform, 'disk' | 'finalMode'>,
   files: readonly WholeFile[],
-  roots?: readonly string[] | undefined,
+  roots?: readonly string[],
 ): Promise<readonly (CarmineError | undefined)[]> {
   const problems = new Array<CarmineError | undefined>(files.length).fill(undefined);
   const byDirectory = Map.groupBy(files.keys(), (index) => checkLocalPath((files[index] as WholeFile).path).directory);
