@@ -28,14 +28,14 @@ export class ConnectionGovernor {
 
   /**
    * The server answered after `latency` milliseconds; `left` bytes are to be fetched. `inOrder`: a digest follows what comes, so that one connection, where it is
-   * enough, saves keeping or reading again what others bring early.
+   * enough, saves keeping or reading again what others bring early. `secure`: over TLS, which one thread deciphers for all connections.
    */
-  begin(latency: number, left: number, now: number, inOrder = false): void {
+  begin(latency: number, left: number, now: number, { inOrder = false, secure = false } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
     if (inOrder && latency < veryNear) return;
     const quick = latency < farAway;
-    if (quick) this.#target = left >= this.#largeFile ? quickConnections : 1;
+    if (quick) this.#target = left < this.#largeFile ? 1 : secure ? quickSecureConnections : quickConnections;
     else this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
   }
 
@@ -107,6 +107,7 @@ const farAway = 20;
 const veryNear = 5;
 /** On a quick network one is nearly enough; far away the first one would be alone for too long. */
 const quickConnections = 4;
+const quickSecureConnections = 3;
 const farConnections = 16;
 /** UNSPECIFIED. Other programs stop at 16; with packets lost each one more brings its full share. */
 const maximumConnections = 32;

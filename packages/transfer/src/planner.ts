@@ -326,7 +326,10 @@ class PlannerState implements Planner {
   #govern(latency: number, now: number): void {
     if (this.#governed || this.#source === undefined) return;
     this.#governed = true;
-    this.#governor.begin(latency, this.#source.length - this.#done.total, now, this.wantsDigest);
+    this.#governor.begin(latency, this.#source.length - this.#done.total, now, {
+      inOrder: this.wantsDigest,
+      secure: this.#url?.startsWith('https:') === true,
+    });
   }
 
   #judge(stream: Stream, head: ResponseHead, now: number): void {
