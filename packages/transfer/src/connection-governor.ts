@@ -19,6 +19,7 @@ export class ConnectionGovernor {
   #doubted = false;
   #sample: { from: number; bytes: number } | undefined;
   #nextSample = 0;
+  #inOrder = false;
 
   constructor({ fixed, largeFile }: GovernorOptions) {
     this.#fixed = fixed;
@@ -33,7 +34,8 @@ export class ConnectionGovernor {
   begin(latency: number, left: number, now: number, { inOrder = false, secure = false } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
-    if (inOrder && latency < veryNear) return;
+    this.#inOrder = inOrder && latency < veryNear;
+    if (this.#inOrder) return;
     const quick = latency < farAway;
     if (quick) this.#target = left < this.#largeFile ? 1 : secure ? quickSecureConnections : quickConnections;
     else this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
@@ -74,6 +76,7 @@ export class ConnectionGovernor {
     }
     const rate = ((received - this.#sample.bytes) * 1_000) / Math.max(1, now - this.#sample.from);
     this.#sample = undefined;
+    if (this.#inOrder && rate > plenty) return false;
     const trial = this.#trial;
     this.#trial = undefined;
     if (trial !== undefined) {
@@ -105,6 +108,8 @@ export class ConnectionGovernor {
 const farAway = 20;
 /** Below that one connection does 500 MB/s with the receive buffers that systems allow. */
 const veryNear = 5;
+/** Bytes per second: what comes in order so fast is not kept waiting by the network. */
+const plenty = 200e6;
 /** On a quick network one is nearly enough; far away the first one would be alone for too long. */
 const quickConnections = 4;
 const quickSecureConnections = 3;
