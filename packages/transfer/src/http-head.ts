@@ -68,8 +68,8 @@ export function parseHttpHead(bytes: Uint8Array, origin: string): HttpHead {
     if (fields.length === maximumFields) throw invalid(origin, 'too many header fields');
     const colon = text.indexOf(':', start);
     if (colon > lineEnd || colon <= start) throw invalid(origin, 'a malformed header field');
-    const name = text.slice(start, colon).toLowerCase();
-    if (!tokenPattern.test(name)) throw invalid(origin, 'a malformed header field');
+    const name = fieldName(text.slice(start, colon));
+    if (name === undefined) throw invalid(origin, 'a malformed header field');
     const value = trimmed(text, colon + 1, lineEnd);
     if (name === 'content-length') {
       if (length !== undefined) throw invalid(origin, 'more than one Content-Length');
@@ -80,6 +80,16 @@ export function parseHttpHead(bytes: Uint8Array, origin: string): HttpHead {
   }
   if (length !== undefined && encoded) throw invalid(origin, 'both Content-Length and Transfer-Encoding');
   return { minorVersion: match[1] === '0' ? 0 : 1, status: Number(match[2]), fields };
+}
+
+/** The name in lower case; undefined when it is none. Servers have few, and write them the same each time. */
+function fieldName(written: string): string | undefined {
+  const known = knownNames.get(written);
+  if (known !== undefined) return known;
+  const name = written.toLowerCase();
+  if (!tokenPattern.test(name)) return undefined;
+  if (written.length <= longestKnown && knownNames.size < mostKnown) knownNames.set(written, name);
+  return name;
 }
 
 /** Repeated fields joined by `, ` (RFC 9110, section 5.3). */
@@ -167,4 +177,6 @@ const statusPattern = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/;
 /** `field-line = field-name ":" OWS field-value OWS`, and `field-name = token`; in lower case. */
 const tokenPattern = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const maximumFields = 256;
+const knownNames = new Map<string, string>();
+const [mostKnown, longestKnown] = [64, 40];
 const [tab, lf, cr, space, del] = [9, 10, 13, 32, 127];

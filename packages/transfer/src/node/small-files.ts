@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, rmSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import type { CarmineError } from '@carmine/errors';
 import { crc32 } from '../crc32.ts';
@@ -223,7 +233,7 @@ function writeAll(fd: number, chunks: readonly Uint8Array[]): void {
   let rest = chunks;
   let left = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   while (left > 0) {
-    let written = writevSync(fd, rest);
+    let written = rest.length === 1 ? writeSync(fd, rest[0] as Uint8Array) : writevSync(fd, rest);
     if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
     left -= written;
     if (left === 0) return;
@@ -268,7 +278,7 @@ const worthThread = 32;
 const temporaryFlag = 0o20000000 | constants.O_DIRECTORY;
 /** Files. */
 const smallestGroup = 64;
-const mostNameless = 256;
+const mostNameless = 512;
 const ordersAtOnce = 16;
 /** Milliseconds. */
 const longestWait = 1_000;
