@@ -277,7 +277,7 @@ const worthThread = 32;
 /** O_TMPFILE of Linux, which is the only system where it is asked for; Node has no name for it. */
 const temporaryFlag = 0o20000000 | constants.O_DIRECTORY;
 /** Files. */
-const smallestGroup = 64;
+const smallestGroup = 32;
 const mostNameless = 512;
 const ordersAtOnce = 16;
 /** Milliseconds. */
