@@ -174,6 +174,7 @@ class RangesExchange implements ReceiverExchange {
           else this.#handler.onData(chunk, release);
           if (left < 0) this.#fail(lost());
         },
+        onCrowded: (waits) => this.#handler.onCrowded?.(waits),
         onEnd: () => {
           if (this.#over) return;
           if (this.#refused) this.#end();

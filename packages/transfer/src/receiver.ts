@@ -18,6 +18,8 @@ export interface ReceiverHandler {
   /** The final answer: authentication and redirects are behind it. */
   onHead(head: ResponseHead): void;
   readonly onData: DataReceiver;
+  /** True: it waits until chunks are released, its own or others'. False: it goes on. */
+  onCrowded?(waits: boolean): void;
   /** The body is complete. */
   onEnd(): void;
   onError(error: CarmineError): void;

@@ -66,6 +66,11 @@ export class SegmentWriter {
     return this.#size === 0 && this.#writing.length === 0;
   }
 
+  /** A write is in flight. */
+  get busy(): boolean {
+    return this.#writing.length > 0;
+  }
+
   /** Resolves when no write is in flight; never rejects. */
   async idle(): Promise<void> {
     while (this.#writing.length > 0) await Promise.all(this.#writing.map((write) => write.ended));

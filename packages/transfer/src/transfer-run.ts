@@ -80,6 +80,8 @@ interface RunningStream {
   readonly ended: () => boolean;
   /** The planner wants it to wait. */
   paused: boolean;
+  /** It waits for buffers. */
+  crowded: boolean;
 }
 
 class Runner {
@@ -242,6 +244,7 @@ class Runner {
       onWritten: (bytes) => {
         this.tell({ type: 'written', stream, bytes });
         this.#followDigest();
+        this.#relieve();
       },
       onError: (thrown) => this.#broken(thrown),
     });
@@ -259,6 +262,11 @@ class Runner {
         this.#holdBack();
         this.#follow();
       },
+      onCrowded: (waits) => {
+        const running = this.#streams.get(stream);
+        if (running !== undefined) running.crowded = waits;
+        this.#relieve();
+      },
       onEnd: () => {
         ended = true;
         this.tell({ type: 'ended', stream });
@@ -268,7 +276,7 @@ class Runner {
         this.tell({ type: 'failed', stream, error });
       },
     });
-    const running: RunningStream = { exchange, writer, ended: () => ended, paused: false };
+    const running: RunningStream = { exchange, writer, ended: () => ended, paused: false, crowded: false };
     this.#streams.set(stream, running);
     if (this.#heldBack) this.#regulate(running);
   }
@@ -276,6 +284,18 @@ class Runner {
   #regulate({ exchange, paused }: RunningStream): void {
     if (paused || this.#heldBack) exchange.pause();
     else exchange.resume();
+  }
+
+  /**
+   * Buffers that connections wait for may all hold what was gathered for larger writes. Once nothing is being written that would free some, it is
+   * written, however little it is; parts of blocks, which cost more, only when nothing else is left.
+   */
+  #relieve(): void {
+    if (this.#ended || ![...this.#streams.values()].some(({ crowded }) => crowded)) return;
+    for (const blocks of [true, false]) {
+      for (const writer of this.#writers) if (writer.busy) return;
+      for (const writer of this.#writers) writer.flush(blocks);
+    }
   }
 
   /** Lets all connections wait while a limit says so. */

@@ -74,6 +74,8 @@ export interface Attempt {
   started(control: AttemptControl): void;
   head(head: ResponseHead, challenges: readonly string[]): void;
   readonly data: DataReceiver;
+  /** See `ReceiverHandler.onCrowded`. */
+  crowded(waits: boolean): void;
   end(): void;
   error(thrown: unknown): void;
   /**

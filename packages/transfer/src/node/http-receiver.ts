@@ -324,6 +324,10 @@ class Exchange implements ReceiverExchange {
     else this.#handler.onData(chunk, release);
   }
 
+  crowded(waits: boolean): void {
+    if (!this.#over) this.#handler.onCrowded?.(waits);
+  }
+
   end(): void {
     if (this.#over) return;
     this.#over = true;
@@ -454,6 +458,10 @@ class AttemptHandler implements Attempt {
     if (this.#drained <= maximumDrained) return;
     this.#control?.abort();
     this.#exchange.error(new Error('too long an answer'), this.#url);
+  }
+
+  crowded(waits: boolean): void {
+    this.#exchange.crowded(waits);
   }
 
   end(): void {

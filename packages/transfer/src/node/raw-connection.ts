@@ -71,7 +71,13 @@ export class RawConnection implements Connection {
 
   send(request: RequestHead, attempt: Attempt): void {
     if (this.#exchange !== undefined) throw new Error('a request is under way');
-    const exchange: RawExchange = { request, attempt, state: { at: 'head', seen: 0, interim: 0 }, held: false };
+    const exchange: RawExchange = {
+      request,
+      attempt,
+      state: { at: 'head', seen: 0, interim: 0 },
+      held: false,
+      crowded: false,
+    };
     this.#exchange = exchange;
     attempt.started(this.#control(exchange));
     if (this.#exchange !== exchange) return;
@@ -233,17 +239,23 @@ export class RawConnection implements Connection {
   }
 
   #setPaused(): void {
-    const socket = this.#socket;
-    const paused = this.#exchange?.held === true || (this.#exchange !== undefined && this.#pool.crowded);
+    const [socket, exchange] = [this.#socket, this.#exchange];
+    const crowded = exchange !== undefined && this.#pool.crowded;
+    const paused = exchange?.held === true || crowded;
     // Before it is connected there is nothing to read, and Node has no handle to stop.
-    if (socket === undefined || !this.#connected || paused === this.#paused) return;
-    this.#paused = paused;
-    if (paused) {
-      socket.pause();
-    } else {
-      this.#timer?.refresh();
-      socket.resume();
+    if (socket === undefined || !this.#connected) return;
+    if (paused !== this.#paused) {
+      this.#paused = paused;
+      if (paused) {
+        socket.pause();
+      } else {
+        this.#timer?.refresh();
+        socket.resume();
+      }
     }
+    if (exchange === undefined || exchange.crowded === crowded) return;
+    exchange.crowded = crowded;
+    exchange.attempt.crowded(crowded);
   }
 
   // --- what arrives --------------------------------------------------------------------------------------------------
@@ -417,6 +429,8 @@ interface RawExchange {
   state: ReadingHead | ReadingBody;
   /** The attempt asked for a pause. */
   held: boolean;
+  /** It was told that it waits for buffers. */
+  crowded: boolean;
 }
 
 function invalidInterim(origin: string): CarmineError {

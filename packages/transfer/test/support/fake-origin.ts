@@ -18,6 +18,10 @@ export class FakeOrigin {
   /** Of 1,000 chunks, how many are followed by a dropped connection. */
   drops = 0;
   maximumChunk = 4_096;
+  /** Octets that may wait to be written; more, and nobody is given any until there are less. */
+  memory = Number.POSITIVE_INFINITY;
+  #held = 0;
+  readonly #crowded = new Set<() => void>();
   readonly requests: ReceiverRequest[] = [];
   /** Content bytes that handlers were given. */
   delivered = 0;
@@ -66,8 +70,24 @@ export class FakeOrigin {
       }
       const next = Math.min(stop, position + 1 + this.#random.below(this.maximumChunk));
       this.delivered += next - position;
-      handler.onData(version.content.slice(position, next));
+      this.#held += next - position;
+      handler.onData(version.content.slice(position, next), () => {
+        this.#held -= next - position;
+        if (this.#held > this.memory) return;
+        for (const goOn of this.#crowded) goOn();
+      });
       this.onChunk?.();
+      if (this.#held > this.memory) {
+        const goOn = () => {
+          this.#crowded.delete(goOn);
+          if (over) return;
+          handler.onCrowded?.(false);
+          later(() => chunk(next));
+        };
+        this.#crowded.add(goOn);
+        handler.onCrowded?.(true);
+        return;
+      }
       if (this.#random.below(1_000) < this.drops) {
         end(() => handler.onError(new CarmineError('transfer/connection-lost', { context: { origin: 'o' } })));
       } else later(() => chunk(next));
