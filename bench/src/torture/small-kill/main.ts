@@ -129,7 +129,11 @@ class Run {
       if (line !== undefined) told = JSON.parse(line) as number[];
     });
     const over = exitOf(child);
-    await Promise.race([over, this.#moment(() => told.length)]);
+    let ended = false;
+    void over.then(() => {
+      ended = true;
+    });
+    await Promise.race([over, this.#moment(() => (ended ? Number.POSITIVE_INFINITY : told.length))]);
     child.kill('SIGKILL');
     const code = await over;
     if (code !== null && code !== 0) this.failures.push(`exit code ${code}`);
