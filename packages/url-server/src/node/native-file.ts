@@ -5,8 +5,8 @@ export interface NativeFile {
   /** sendfile(2) into a socket that does not block. 0 too for errors, which an ordinary write then meets. */
   send(socket: number, file: number, position: number, length: number): number;
   /**
-   * Reads what is in memory; waits for no disk. cachestat(2), then preadv2(2) with RWF_NOWAIT: where bytes are absent that orders them from the disk,
-   * and a busy disk takes orders slowly. So nothing is read where some are, except by who may not ask for that: as far as there are any.
+   * Reads as far as the bytes are in memory; waits for no disk. preadv2(2) with RWF_NOWAIT. Where some are absent that orders them from the disk, and a
+   * busy disk takes orders slowly: so nothing is read where cachestat(2) tells that the first or the last one is (all: a look at each page costs too much).
    */
   readResident(file: number, into: Buffer, length: number, position: number): number;
   /** How much from `position` on is in memory, as a look every 256 KiB shows. */
@@ -58,33 +58,33 @@ function load(): NativeFile | undefined {
     // Numbers cost less than bigints, so in halves of 64 bits, the lower one first; on s390x, where it is the other way round, nothing ever seems to be in memory.
     const [place, cached] = [new Uint32Array(4), new Uint32Array(10)];
     /** Undefined: this kernel does not tell, or not us: it tells who may write to the file, or owns it. */
-    const isCached = (file: number, position: number, length: number): boolean | undefined => {
-      const first = Math.floor(position / pageSize);
+    const isCached = (file: number, position: number): boolean | undefined => {
       place[0] = position % 2 ** 32;
       place[1] = position / 2 ** 32;
-      place[2] = length;
-      if (syscall(cacheStat, file, place, cached, 0) !== 0) return undefined;
-      return (cached[0] ?? 0) >= Math.floor((position + length - 1) / pageSize) - first + 1;
+      place[2] = 1;
+      return syscall(cacheStat, file, place, cached, 0) === 0 ? cached[0] !== 0 : undefined;
     };
-    const readResident: NativeFile['readResident'] = (file, into, length, position) => {
-      if (length > into.length) throw new RangeError('the buffer is too short');
-      if (length === 0 || isCached(file, position, length) === false) return 0;
+    const readAt = (file: number, into: Buffer, length: number, position: number): number => {
       vector.writeBigUInt64LE(ffi.getRawPointer(into), 0);
       vector.writeBigUInt64LE(BigInt(length), 8);
       return Math.max(0, Number(preadv2(file, vector, 1, BigInt(position), rwfNoWait)));
     };
+    const isResident = (file: number, position: number): boolean =>
+      isCached(file, position) ?? readAt(file, probe, 1, position) > 0;
     return {
       send(socket, file, position, length) {
         offset.writeBigInt64LE(BigInt(position));
         return Math.max(0, Number(sendfile(socket, file, offset, BigInt(length))));
       },
-      readResident,
+      readResident(file, into, length, position) {
+        if (length > into.length) throw new RangeError('the buffer is too short');
+        if (length === 0 || isCached(file, position) === false) return 0;
+        if (length > pageSize && isCached(file, position + length - 1) === false) return 0;
+        return readAt(file, into, length, position);
+      },
       residentBytes(file, position, length) {
-        if (length > 0 && isCached(file, position, length) === true) return length;
-        for (let at = 0; at < length; at += probeDistance) {
-          if (readResident(file, probe, 1, position + at) === 0) return at;
-        }
-        return readResident(file, probe, 1, position + length - 1) === 0 ? length - 1 : length;
+        for (let at = 0; at < length; at += probeDistance) if (!isResident(file, position + at)) return at;
+        return isResident(file, position + length - 1) ? length : length - 1;
       },
       unacknowledged: (socket) => (ioctl(socket, siocOutQ, answer) === 0 ? answer.readInt32LE() : 0),
       limitUnsent(socket, bytes) {
@@ -106,7 +106,7 @@ const siocOutQ = 0x5411n;
 const [ipProtoTcp, tcpNotSentLowat] = [6, 25];
 /** <asm-generic/unistd.h>, Linux 6.5: the same number on every architecture. */
 const cacheStat = 451n;
-/** A larger one would only count fewer pages: what is in memory is then read from the disk's thread. */
+/** Of nearly all machines; where it is larger, one look more. */
 const pageSize = 4096;
-/** A probe costs 2 µs. A page missed between two costs one wait for the disk, which also reads ahead. */
+/** A probe costs 1 µs. A page missed between two costs one wait for the disk, which also reads ahead. */
 const probeDistance = 256 * 1024;
