@@ -256,6 +256,7 @@ describe('a connection that was given up', () => {
             control = given;
           },
           head: () => undefined,
+          crowded: () => undefined,
           data: (bytes, release) => {
             control?.abort();
             release?.();

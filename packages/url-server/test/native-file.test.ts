@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nativeFile } from '../src/node/native-file.ts';
 
+/** Memory that begins on a page, as O_DIRECT wants it; the types of WebAssembly come with those of browsers only. */
+const { Memory } = (globalThis as unknown as { readonly WebAssembly: { readonly Memory: MemoryConstructor } })
+  .WebAssembly;
+type MemoryConstructor = new (description: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
 const size = 1024 * 1024;
 let folder: string;
 beforeAll(() => {
@@ -37,7 +41,7 @@ describe.skipIf(nativeFile === undefined)('what is in memory of a file', () => {
   });
 
   it('is nothing of a file that went to the disk past it', (context) => {
-    const pages = new WebAssembly.Memory({ initial: size / 65_536 }).buffer;
+    const pages = new Memory({ initial: size / 65_536 }).buffer;
     const path = join(folder, 'cold');
     let fd: number;
     try {
