@@ -45,8 +45,8 @@ export {
   type SmallSetOptions,
   type SmallSetOutcome,
   type SmallSetPlatform,
-  smallFile,
 } from './small-set.ts';
 export { type Source, sameVersion, type Validator, validatorOf } from './source.ts';
 export type { TransferProgress, TransferResult } from './transfer-progress.ts';
+export { smallFile } from './whole-answer.ts';
 export { nameWholeFiles, type WholeFile } from './whole-files.ts';

@@ -3,10 +3,9 @@ import { CarmineError } from '@carmine/errors';
 import { checkLocalPath } from './destination-path.ts';
 import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import type { TransferPlatform } from './file-transfer.ts';
-import type { Receiver, ReceiverExchange, ReceiverFactory } from './receiver.ts';
-import { readSource } from './response-rules.ts';
-import type { Source } from './source.ts';
+import type { Receiver, ReceiverFactory } from './receiver.ts';
 import type { TransferResult } from './transfer-progress.ts';
+import { digestOfWhole, requestWhole, type WholeAnswer } from './whole-answer.ts';
 
 /** A file that may be small. */
 export interface SmallFile {
@@ -47,9 +46,6 @@ export interface SmallSet {
   /** What is there already becomes durable, and nothing more comes. */
   stop(): void;
 }
-
-/** Bytes: what is held in memory whole. */
-export const smallFile = 1024 * 1024;
 
 /**
  * Fetches small files whole, several at a time and without a journal for each: all contents are written and made durable together, then their names, and
@@ -145,65 +141,18 @@ class SetRun {
   }
 
   /** Undefined: it is not small. */
-  #get(url: string, receiver: Receiver): Promise<Whole | undefined> {
-    return new Promise((resolve, reject) => {
-      let source: Source | undefined;
-      let left = 0;
-      const chunks: Uint8Array[] = [];
-      const releases: (() => void)[] = [];
-      const release = () => {
-        for (const each of releases.splice(0)) each();
-      };
-      const settle = (work: () => void) => {
-        this.#aborts.delete(abort);
-        work();
-      };
-      const fail = (reason: unknown) =>
-        settle(() => {
-          release();
-          reject(CarmineError.from(reason));
-        });
-      const abort = () => {
-        exchange.abort();
-        fail(new CarmineError('internal/aborted'));
-      };
-      const lost = () => new CarmineError('transfer/connection-lost', { context: { origin: new URL(url).origin } });
-      this.#aborts.add(abort);
-      const exchange: ReceiverExchange = receiver.request(
-        { method: 'GET', url },
-        {
-          onHead: (head) => {
-            this.#options.onHead?.();
-            try {
-              source = readSource(head);
-              left = source.length;
-              if (source.length <= smallFile) return;
-              exchange.abort();
-              settle(() => resolve(undefined));
-            } catch (thrown) {
-              exchange.abort();
-              fail(thrown);
-            }
-          },
-          onData: (chunk, done) => {
-            left -= chunk.length;
-            chunks.push(chunk);
-            if (done !== undefined) releases.push(done);
-            if (left >= 0) return;
-            exchange.abort();
-            fail(lost());
-          },
-          onEnd: () => {
-            if (source === undefined || left !== 0) fail(lost());
-            else settle(() => resolve({ source: source as Source, chunks, release }));
-          },
-          onError: fail,
-        },
-      );
-    });
+  async #get(url: string, receiver: Receiver): Promise<WholeAnswer | undefined> {
+    const request = requestWhole(receiver, url, () => this.#options.onHead?.());
+    this.#aborts.add(request.abort);
+    try {
+      return await request.answer;
+    } finally {
+      this.#aborts.delete(request.abort);
+    }
   }
 
-  async #write(index: number, file: SmallFile, { source, chunks }: Whole): Promise<void> {
+  async #write(index: number, file: SmallFile, whole: WholeAnswer): Promise<void> {
+    const { source, chunks } = whole;
     const { directory: directoryPath, name } = checkLocalPath(file.path);
     let opening = this.#directories.get(directoryPath);
     if (opening === undefined) {
@@ -214,7 +163,10 @@ class SetRun {
     // What a journal knows of is not to be touched; what is wrong with the name is said by who fetches it alone.
     const taken = await directory.kind(`${file.temporaryName}.journal`);
     if (taken !== undefined || (await directory.kind(name)) === 'directory') throw new CarmineError('internal/aborted');
-    const result = { length: source.length, sha256: this.#digest(file, source, chunks) };
+    const result = {
+      length: source.length,
+      sha256: digestOfWhole(whole, file, (parts) => this.#platform.sha256(parts)),
+    };
     const existing = await directory.open(file.temporaryName);
     const target = existing ?? (await directory.create(file.temporaryName));
     try {
@@ -226,15 +178,6 @@ class SetRun {
       await target.close().catch(() => undefined);
       throw thrown;
     }
-  }
-
-  #digest(file: SmallFile, source: Source, chunks: readonly Uint8Array[]): string | undefined {
-    const expected = [file.expectedSha256, source.digest].filter((digest) => digest !== undefined);
-    if (expected.length === 0 && file.computeSha256 !== true) return undefined;
-    const actual = this.#platform.sha256(chunks);
-    const wrong = expected.find((digest) => digest !== actual);
-    if (wrong === undefined) return actual;
-    throw new CarmineError('transfer/digest-mismatch', { context: { actual, expected: wrong } });
   }
 
   /** Contents, then names; what cannot be made durable is not there. */
@@ -265,13 +208,6 @@ class SetRun {
     }
     return results;
   }
-}
-
-interface Whole {
-  readonly source: Source;
-  readonly chunks: readonly Uint8Array[];
-  /** The chunks are not needed any more. */
-  release(): void;
 }
 
 const privateMode = 0o600;

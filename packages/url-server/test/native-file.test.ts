@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe.skipIf(nativeFile === undefined)('what is in memory of a file', () => {
+describe.runIf(nativeFile !== undefined)('what is in memory of a file', () => {
   const native = nativeFile!;
 
   it('is read at any place', () => {

@@ -1,15 +1,15 @@
 import { parseHttpDate } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
-import type { Receiver, ReceiverExchange, ReceiverFactory } from '../receiver.ts';
-import { readSource } from '../response-rules.ts';
+import type { Receiver, ReceiverFactory } from '../receiver.ts';
 import type { Source } from '../source.ts';
 import type { TransferResult } from '../transfer-progress.ts';
+import { digestOfWhole, requestWhole, type WholeAnswer } from '../whole-answer.ts';
 import { type DownloadOptions, downloadOver } from './download.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
 import type { NodeDirectory } from './node-disk.ts';
-import { crypto } from './on-demand.ts';
 import { nodePlatform } from './platform.ts';
-import { isQuick, QuickSet, type QuickTaker, smallFile } from './quick-set.ts';
+import { isQuick, QuickSet, type QuickTaker } from './quick-set.ts';
+import { sha256 } from './sha256.ts';
 import { SmallFiles } from './small-files.ts';
 
 /** One file of a set. */
@@ -191,7 +191,7 @@ class DownloadSet {
     this.#settle(index, { item, result: await downloadOver(this.#receivers, item.url, item.path, one) });
   }
 
-  async #storeInTurn(item: DownloadItem, index: number, whole: Whole): Promise<void> {
+  async #storeInTurn(item: DownloadItem, index: number, whole: WholeAnswer): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     await this.#store(item, index, whole);
     whole.release();
@@ -209,7 +209,8 @@ class DownloadSet {
 
   #add(item: DownloadItem, index: number, whole: Content, directory: NodeDirectory, name: string): void {
     const { source, chunks } = whole;
-    const result = { length: source.length, sha256: this.#digest(item, source, chunks) };
+    const wanted = { expectedSha256: item.expectedSha256, computeSha256: this.#options.computeSha256 };
+    const result = { length: source.length, sha256: digestOfWhole(whole, wanted, sha256) };
     this.#files.add(directory, name, chunks, parseHttpDate(source.lastModified), {
       path: item.path,
       done: () => this.#settle(index, { item, result }),
@@ -217,22 +218,8 @@ class DownloadSet {
     });
   }
 
-  #digest(item: DownloadItem, source: Source, chunks: readonly Uint8Array[]): string | undefined {
-    const expected = [item.expectedSha256, source.digest].filter((digest) => digest !== undefined);
-    if (expected.length === 0 && this.#options.computeSha256 !== true) return undefined;
-    const hash = crypto().createHash('sha256');
-    for (const chunk of chunks) hash.update(chunk);
-    const actual = hash.digest('hex');
-    for (const wanted of expected) {
-      if (wanted !== actual) {
-        throw new CarmineError('transfer/digest-mismatch', { context: { actual, expected: wanted } });
-      }
-    }
-    return actual;
-  }
-
   /** A small file, whole; undefined when it is not small. Connections that drop are tried again three times. */
-  async #getSmall(url: string, receiver: Receiver): Promise<Whole | undefined> {
+  async #getSmall(url: string, receiver: Receiver): Promise<WholeAnswer | undefined> {
     for (let failures = 0; ; failures++) {
       try {
         return await getWhole(url, receiver, this.#options.signal);
@@ -262,74 +249,16 @@ class DownloadSet {
   }
 }
 
-interface Content {
-  readonly source: Source;
-  readonly chunks: readonly Uint8Array[];
-}
+type Content = Pick<WholeAnswer, 'source' | 'chunks'>;
 
-interface Whole extends Content {
-  /** Milliseconds from asking for it to the head of the answer; undefined: not known. */
-  readonly elapsed: number | undefined;
-  /** The chunks are not needed any more. */
-  release(): void;
-}
-
-function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefined): Promise<Whole | undefined> {
-  return new Promise((resolve, reject) => {
-    let source: Source | undefined;
-    let elapsed: number | undefined;
-    let received = 0;
-    const chunks: Uint8Array[] = [];
-    const releases: (() => void)[] = [];
-    const release = () => {
-      for (const each of releases.splice(0)) each();
-    };
-    const abort = () => {
-      exchange.abort();
-      release();
-      reject(new CarmineError('internal/aborted'));
-    };
-    const settle = (work: () => void) => {
-      signal?.removeEventListener('abort', abort);
-      work();
-    };
-    const exchange: ReceiverExchange = receiver.request(
-      { method: 'GET', url },
-      {
-        onHead(head) {
-          try {
-            source = readSource(head);
-            ({ elapsed } = head);
-            if (source.length <= smallFile) return;
-            exchange.abort();
-            settle(() => resolve(undefined));
-          } catch (thrown) {
-            exchange.abort();
-            settle(() => reject(CarmineError.from(thrown)));
-          }
-        },
-        onData(chunk, done) {
-          received += chunk.length;
-          chunks.push(chunk);
-          if (done !== undefined) releases.push(done);
-        },
-        onEnd() {
-          settle(() => {
-            if (source !== undefined && received === source.length) resolve({ source, elapsed, chunks, release });
-            else {
-              release();
-              reject(new CarmineError('transfer/connection-lost', { context: { origin: new URL(url).origin } }));
-            }
-          });
-        },
-        onError(error) {
-          release();
-          settle(() => reject(error));
-        },
-      },
-    );
-    signal?.addEventListener('abort', abort, { once: true });
-  });
+async function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefined) {
+  const { answer, abort } = requestWhole(receiver, url);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await answer;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
 }
 
 const immediateRetries = 3;

@@ -1,6 +1,7 @@
 import type { CarmineError } from '@carmine/errors';
 import { checkHeaders } from '../custom-headers.ts';
 import type { Source } from '../source.ts';
+import { smallFile } from '../whole-answer.ts';
 import { connectTimeout, fiveMinutes, type HttpReceiverOptions, plainHeaders } from './connection.ts';
 import { QuickConnection, type QuickFiles } from './quick-connection.ts';
 import { type RawSockets, rawSockets, requestText } from './raw-socket.ts';
@@ -162,8 +163,6 @@ interface Origin {
   nearest: number;
 }
 
-/** Bytes. */
-export const smallFile = 1024 * 1024;
 /** How long an answer takes at most while the first connections keep a near server busy, in milliseconds. */
 const near = 1;
 const mostTrouble = 3;

@@ -1,17 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { SmallSetPlatform } from '../small-set.ts';
 import { nodePlatform } from './platform.ts';
+import { sha256 } from './sha256.ts';
 
 /** The operating system's files and clock, for small files that come whole. */
 export function smallSetPlatform(): SmallSetPlatform {
   const { disk, clock } = nodePlatform();
-  return {
-    disk,
-    clock,
-    sha256(chunks) {
-      const hash = createHash('sha256');
-      for (const chunk of chunks) hash.update(chunk);
-      return hash.digest('hex');
-    },
-  };
+  return { disk, clock, sha256 };
 }
