@@ -1,6 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { createHttpInitiator } from '@carmine/auth';
-import { systemEnvironment } from '@carmine/auth/node';
+import { logOnWithNtlm } from './range-logon.ts';
 
 /** Asks for ranges of one file over kept-alive connections and throws the bytes away: as little work as there can be. */
 export interface RangeLoad {
@@ -71,20 +70,9 @@ class RangeConnection {
   static async open({ port, path, credentials }: RangeLoad): Promise<RangeConnection> {
     const connection = new RangeConnection(port, path);
     if (credentials === undefined) return connection;
-    const initiator = createHttpInitiator({
-      credentials,
-      schemes: ['ntlm'],
-      environment: systemEnvironment,
-      host: '127.0.0.1',
-      service: 'HTTP',
-      secureTransport: false,
-    });
-    let answer = await connection.ask('Range: bytes=0-0\r\n');
-    while (answer.status === 401 && !initiator.complete) {
-      const challenges = [...answer.text.matchAll(/^www-authenticate: (.*)$/gim)].map(([, value = '']) => value.trim());
-      answer = await connection.ask(`Range: bytes=0-0\r\nAuthorization: ${initiator.next(challenges)}\r\n`);
-    }
-    if (answer.status !== 206) throw new Error(`the logon was answered with ${answer.status}`);
+    const ask = async (fields: readonly string[]) =>
+      (await connection.ask(fields.map((field) => `${field}\r\n`).join(''))).text;
+    await logOnWithNtlm(ask, credentials, false);
     return connection;
   }
 

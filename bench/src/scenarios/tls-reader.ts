@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createHttpInitiator } from '@carmine/auth';
-import { systemEnvironment } from '@carmine/auth/node';
 import { runPeer } from '../foreign/peers.ts';
+import { logOnWithNtlm } from './range-logon.ts';
 
 /** A client that decrypts what it gets, and does nothing else: `tls-reader.c`. */
 export interface TlsReader {
@@ -33,42 +32,21 @@ async function read(program: string, { port, path, length, credentials }: TlsTar
   child.stdin.on('error', () => {});
   const exited = new Promise((resolve) => child.once('close', resolve));
   const answers = heads(child.stdout.setEncoding('utf8'));
-  const ask = async (...fields: readonly string[]): Promise<string> => {
+  const ask = async (fields: readonly string[]): Promise<string> => {
     child.stdin.write(`${fields.join('\t')}\n`);
     const { value, done } = await answers.next();
     if (done === true) throw new Error('tls-reader ended early');
     return value;
   };
   try {
-    if (credentials !== undefined) await logOn(ask, credentials);
-    const answer = await ask(`Range: bytes=0-${length - 1}`);
+    if (credentials !== undefined) await logOnWithNtlm(ask, credentials, true);
+    const answer = await ask([`Range: bytes=0-${length - 1}`]);
     const [status, octets, seconds] = answer.split(/\s/, 3).map(Number);
     if (status !== 206 || octets !== length) throw new Error(`status ${status} with ${octets} octets`);
     return seconds ?? Number.NaN;
   } finally {
     child.stdin.end();
     await exited;
-  }
-}
-
-async function logOn(
-  ask: (...fields: readonly string[]) => Promise<string>,
-  credentials: NonNullable<TlsTarget['credentials']>,
-): Promise<void> {
-  const initiator = createHttpInitiator({
-    credentials,
-    schemes: ['ntlm'],
-    environment: systemEnvironment,
-    host: '127.0.0.1',
-    service: 'HTTP',
-    secureTransport: true,
-  });
-  // Not the whole file each time.
-  const little = 'Range: bytes=0-0';
-  let answer = await ask(little);
-  while (answer.startsWith('401') && !initiator.complete) {
-    const challenges = [...answer.matchAll(/^www-authenticate: (.*?)\r?$/gim)].map(([, value = '']) => value.trim());
-    answer = await ask(`Authorization: ${initiator.next(challenges)}`, little);
   }
 }
 
