@@ -19,7 +19,13 @@ export class ConnectionGovernor {
   #doubted = false;
   #sample: { from: number; bytes: number } | undefined;
   #nextSample = 0;
+  /** A digest follows from near: one connection, more only where that brings little. */
   #inOrder = false;
+  /** What a file of this size gets on a quick network. */
+  #few = 1;
+  /** Connections have waited for us since then, and for so long before that in this sample. */
+  #crowdedSince: number | undefined;
+  #crowdedFor = 0;
 
   constructor({ fixed, largeFile }: GovernorOptions) {
     this.#fixed = fixed;
@@ -34,11 +40,15 @@ export class ConnectionGovernor {
   begin(latency: number, left: number, now: number, { inOrder = false, secure = false } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
-    this.#inOrder = inOrder && latency < veryNear;
-    if (this.#inOrder) return;
-    const quick = latency < farAway;
-    if (quick) this.#target = left < this.#largeFile ? 1 : secure ? quickSecureConnections : quickConnections;
-    else this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
+    if (latency >= farAway) {
+      this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
+      return;
+    }
+    const few = left < this.#largeFile ? 1 : secure ? quickSecureConnections : quickConnections;
+    this.#inOrder = inOrder && latency < veryNear && few > 1;
+    if (this.#inOrder) this.#nextSample = now;
+    else this.#target = few;
+    this.#few = few;
   }
 
   /** Connections that may be open now. */
@@ -63,6 +73,16 @@ export class ConnectionGovernor {
     this.#sample = undefined;
   }
 
+  /** All connections wait until we are done with what came, or no longer do: more of them would not bring more. */
+  crowded(waits: boolean, now: number): void {
+    if (waits) {
+      this.#crowdedSince ??= now;
+    } else if (this.#crowdedSince !== undefined) {
+      this.#crowdedFor += now - this.#crowdedSince;
+      this.#crowdedSince = undefined;
+    }
+  }
+
   /**
    * Called now and then while `live` connections receive; `received` counts all bytes so far. `free`: nothing waits in the way
    * (`AnswerTimes`). True: open more.
@@ -71,18 +91,22 @@ export class ConnectionGovernor {
     if (this.#fixed !== undefined || now < this.#nextSample || live < this.#target) return false;
     if (this.#sample === undefined) {
       this.#sample = { from: now, bytes: received };
-      this.#nextSample = now + measuring;
+      this.#nextSample = now + (this.#beginning ? soon : measuring);
+      this.#crowdedFor = 0;
+      if (this.#crowdedSince !== undefined) this.#crowdedSince = now;
       return false;
     }
-    const rate = ((received - this.#sample.bytes) * 1_000) / Math.max(1, now - this.#sample.from);
+    const span = Math.max(1, now - this.#sample.from);
+    const rate = ((received - this.#sample.bytes) * 1_000) / span;
+    const crowdedFor = this.#crowdedFor + (this.#crowdedSince === undefined ? 0 : now - this.#crowdedSince);
     this.#sample = undefined;
-    if (this.#inOrder && rate > plenty) return false;
+    if (crowdedFor > span * oftenCrowded) return this.#suffice(now);
     const trial = this.#trial;
     this.#trial = undefined;
     if (trial !== undefined) {
       const promised = trial.rate * (1 + (this.#target / trial.before - 1) * worthwhile);
       // Connections start much faster than lossy ways let them go on, so that the first comparison may mislead.
-      if (rate < promised && free && !this.#doubted) {
+      if (rate < promised && free && !this.#doubted && !this.#beginning) {
         this.#doubted = true;
         this.#nextSample = now;
         return false;
@@ -95,12 +119,30 @@ export class ConnectionGovernor {
       }
       this.#doubted = false;
     }
-    const more = Math.min(maximumConnections, Math.ceil(this.#target * (free ? freeGrowth : growth)));
-    this.#nextSample = now + (more > this.#target ? settling : patience);
+    if (this.#inOrder && rate > plenty) return false;
+    const more = this.#beginning
+      ? Math.min(this.#few, this.#target * freeGrowth)
+      : Math.min(maximumConnections, Math.ceil(this.#target * (free ? freeGrowth : growth)));
+    this.#nextSample = now + (more === this.#target ? patience : this.#beginning ? soon : settling);
     if (more <= this.#target) return false;
     this.#trial = { before: this.#target, rate };
     this.#target = more;
     return true;
+  }
+
+  /** A digest follows, which fewer connections than usual may be enough for; so near, they are as fast as they get at once. */
+  get #beginning(): boolean {
+    return this.#inOrder && this.#target < this.#few;
+  }
+
+  /** The network brings more than we take. */
+  #suffice(now: number): false {
+    if (this.#trial !== undefined) {
+      this.#target = this.#trial.before;
+      this.#nextSample = now + patience;
+    }
+    this.#trial = undefined;
+    return false;
   }
 }
 
@@ -127,3 +169,7 @@ const worthwhile = 0.5;
 const settling = 1_000;
 const measuring = 1_000;
 const patience = 15_000;
+/** The same for few that a digest follows from near. */
+const soon = 250;
+/** Part of a sample in which connections waited for our disk, digest or processor, from which on those are what is slow. */
+const oftenCrowded = 0.25;

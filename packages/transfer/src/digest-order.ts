@@ -3,6 +3,8 @@ export interface WrittenPiece {
   readonly position: number;
   readonly bytes: Uint8Array;
   readonly release: () => void;
+  /** Bytes of memory that wait for `release`, which may be more than these. */
+  readonly pinned: number;
 }
 
 /** What a digest is to be fed with next: something that is in memory still, or a part of the file that is not. */
@@ -12,7 +14,7 @@ export type DigestStep =
 
 /**
  * Puts what is written anywhere into the order in which a digest needs it, from the beginning of the file. Pieces that come early are kept
- * in memory, a bounded number of bytes of them; what is let go is read from the file when its turn has come.
+ * in memory, as long as they pin no more of it than they may; what is let go is read from the file when its turn has come.
  */
 export class DigestOrder {
   readonly #limit: number;
@@ -21,7 +23,7 @@ export class DigestOrder {
   #kept = 0;
   #reached = 0;
 
-  /** `limit`: bytes that are kept. */
+  /** `limit`: bytes that are pinned by what is kept. */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -33,7 +35,7 @@ export class DigestOrder {
 
   /** This is in the file now, in the place of whatever was there. */
   add(piece: WrittenPiece): void {
-    const { position, bytes, release } = piece;
+    const { position, bytes, release, pinned } = piece;
     const end = position + bytes.length;
     this.#drop((other) => other.position < end && endOf(other) > position);
     if (position < this.#reached || bytes.length === 0) {
@@ -42,12 +44,12 @@ export class DigestOrder {
     }
     const next = this.#pieces.findIndex((other) => other.position > position);
     this.#pieces.splice(next < 0 ? this.#pieces.length : next, 0, piece);
-    this.#kept += bytes.length;
+    this.#kept += pinned;
     // What is needed last goes first.
     while (this.#kept > this.#limit) {
       const last = this.#pieces.pop();
       if (last === undefined) return;
-      this.#kept -= last.bytes.length;
+      this.#kept -= last.pinned;
       last.release();
     }
   }
@@ -61,7 +63,7 @@ export class DigestOrder {
       const inMemory = first !== undefined && endOf(first) <= end;
       if (inMemory && first.position === this.#reached) {
         this.#pieces.shift();
-        this.#kept -= first.bytes.length;
+        this.#kept -= first.pinned;
         steps.push({ from: 'memory', bytes: first.bytes, release: first.release });
         this.#reached = endOf(first);
         continue;
@@ -82,7 +84,7 @@ export class DigestOrder {
     if (!this.#pieces.some(unwanted)) return;
     for (const piece of this.#pieces) {
       if (!unwanted(piece)) continue;
-      this.#kept -= piece.bytes.length;
+      this.#kept -= piece.pinned;
       piece.release();
     }
     this.#pieces = this.#pieces.filter((piece) => !unwanted(piece));

@@ -62,6 +62,8 @@ export type PlannerEvent =
   | { readonly type: 'stop' }
   /** A rate limit lets all connections wait, and lets them go on: silence meanwhile is our own. */
   | { readonly type: 'heldBack' | 'letGo' }
+  /** Connections wait for buffers, as what came is not written or digested yet; none does any more. */
+  | { readonly type: 'crowded' | 'eased' }
   | { readonly type: 'timeout' };
 
 /** What is to be done, in this order. */

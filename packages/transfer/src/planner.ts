@@ -119,6 +119,10 @@ class FilePlanner implements Planner {
       case 'stop':
         state.stop();
         return;
+      case 'crowded':
+      case 'eased':
+        this.#work.governor.crowded(event.type === 'crowded', now);
+        return;
       case 'heldBack':
         this.#heldBack = true;
         return;

@@ -5,8 +5,8 @@ export interface SegmentWriterOptions {
   readonly gather: number;
   /** What is written from `position` on is not read again soon. */
   readonly past: (position: number) => boolean;
-  /** This was written; true: who said so calls `release` when he needs it no more. */
-  readonly keep?: ((position: number, bytes: Uint8Array, release: () => void) => boolean) | undefined;
+  /** This was written; true: who said so calls `release` when he needs it no more. `pinned`: bytes of memory that wait for that. */
+  readonly keep?: ((position: number, bytes: Uint8Array, release: () => void, pinned: number) => boolean) | undefined;
   /** In order, whatever order the writes end in. */
   readonly onWritten: (bytes: number) => void;
   readonly onError: (thrown: unknown) => void;
@@ -32,7 +32,7 @@ export class SegmentWriter {
 
   /** `release` is called when the chunk is not needed any more. */
   push(bytes: Uint8Array, release: () => void = keep): void {
-    this.#chunks.push({ bytes, release });
+    this.#chunks.push({ bytes, release, pinned: bytes.length });
     this.#size += bytes.length;
     this.#pump();
   }
@@ -105,8 +105,8 @@ export class SegmentWriter {
       const kept = last.bytes.length - left;
       // Two writes need it then, and either may end first.
       const release = kept > 0 ? shared(last.release) : last.release;
-      const back = kept > 0 ? { bytes: last.bytes.subarray(kept), release } : last;
-      if (kept > 0) chunks.push({ bytes: last.bytes.subarray(0, kept), release });
+      const back = kept > 0 ? { ...last, bytes: last.bytes.subarray(kept), release } : last;
+      if (kept > 0) chunks.push({ ...last, bytes: last.bytes.subarray(0, kept), release });
       this.#chunks.unshift(back);
       this.#size += back.bytes.length;
       left -= back.bytes.length;
@@ -124,7 +124,8 @@ export class SegmentWriter {
         write.done = true;
         let at = position;
         for (const chunk of chunks) {
-          if (this.#failed || this.#options.keep?.(at, chunk.bytes, chunk.release) !== true) chunk.release();
+          const { bytes, release, pinned } = chunk;
+          if (this.#failed || this.#options.keep?.(at, bytes, release, pinned) !== true) release();
           at += chunk.bytes.length;
         }
         this.#end();
@@ -154,6 +155,8 @@ export class SegmentWriter {
 interface Chunk {
   readonly bytes: Uint8Array;
   readonly release: () => void;
+  /** Bytes as they came, of which these may be a part: none of that memory is free before `release`. */
+  readonly pinned: number;
 }
 
 interface Write {

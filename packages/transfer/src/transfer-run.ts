@@ -28,7 +28,7 @@ export interface RunningDigest {
    * This was written. True when the digest keeps it, so that it need not be read from the file: it calls `release` when it is done with it, at the
    * latest when it has stopped.
    */
-  offer(position: number, bytes: Uint8Array, release: () => void): boolean;
+  offer(position: number, bytes: Uint8Array, release: () => void, pinned: number): boolean;
   /** What is written there will be taken from memory, as it looks now. */
   follows(position: number): boolean;
   /** The first `end` bytes are in the file and stay as they are. */
@@ -103,6 +103,8 @@ class Runner {
   #cancelTimer: (() => void) | undefined;
   /** A rate limit lets everything wait. */
   #heldBack = false;
+  /** Connections wait for buffers. */
+  #crowded = false;
   #cancelWait: (() => void) | undefined;
   #unwatch: readonly (() => void)[] = [];
   #limits: readonly RateLimit[] = [];
@@ -166,6 +168,7 @@ class Runner {
         if (command.discard) {
           stream?.writer.discard();
           this.#streams.delete(command.stream);
+          this.#noteCrowd();
           // What was written of it will be written again.
           if (this.planner.contiguous < this.#digested) void this.#restartDigest();
         }
@@ -240,7 +243,7 @@ class Runner {
     const writer = new SegmentWriter(this.#run.file, start, {
       gather: this.#gather(),
       past: (position) => !this.planner.wantsDigest || this.#digestNow()?.follows(position) === true,
-      keep: (position, bytes, release) => this.#digestNow()?.offer(position, bytes, release) ?? false,
+      keep: (...written) => this.#digestNow()?.offer(...written) ?? false,
       onWritten: (bytes) => {
         this.tell({ type: 'written', stream, bytes });
         this.#followDigest();
@@ -265,14 +268,17 @@ class Runner {
       onCrowded: (waits) => {
         const running = this.#streams.get(stream);
         if (running !== undefined) running.crowded = waits;
+        this.#noteCrowd();
         this.#relieve();
       },
       onEnd: () => {
         ended = true;
+        this.#noteCrowd();
         this.tell({ type: 'ended', stream });
       },
       onError: (error) => {
         ended = true;
+        this.#noteCrowd();
         this.tell({ type: 'failed', stream, error });
       },
     });
@@ -286,12 +292,19 @@ class Runner {
     else exchange.resume();
   }
 
+  #noteCrowd(): void {
+    const crowded = [...this.#streams.values()].some((running) => running.crowded && !running.ended());
+    if (crowded === this.#crowded) return;
+    this.#crowded = crowded;
+    this.tell({ type: crowded ? 'crowded' : 'eased' });
+  }
+
   /**
    * Buffers that connections wait for may all hold what was gathered for larger writes. Once nothing is being written that would free some, it is
    * written, however little it is; parts of blocks, which cost more, only when nothing else is left.
    */
   #relieve(): void {
-    if (this.#ended || ![...this.#streams.values()].some(({ crowded }) => crowded)) return;
+    if (this.#ended || !this.#crowded) return;
     for (const blocks of [true, false]) {
       for (const writer of this.#writers) if (writer.busy) return;
       for (const writer of this.#writers) writer.flush(blocks);

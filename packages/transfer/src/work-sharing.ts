@@ -17,6 +17,8 @@ export class WorkSharing {
   readonly #connections: number | undefined;
   readonly #probe: boolean;
   #governed = false;
+  /** Asking for a piece takes next to no time. */
+  #near = false;
 
   constructor(state: PlannerState, options: PlannerOptions) {
     const { connections, largeFile = 32 * 1024 * 1024, pieceBytes = 1024 * 1024, probe = false } = options;
@@ -32,6 +34,7 @@ export class WorkSharing {
     const { known, done } = this.#state;
     if (this.#governed || known.current === undefined) return;
     this.#governed = true;
+    this.#near = latency < near;
     this.governor.begin(latency, known.current.length - done.total, now, {
       inOrder: known.wantsDigest,
       secure: known.secure,
@@ -141,7 +144,7 @@ export class WorkSharing {
 
   #sizes(): SegmentSizes {
     // A digest follows what is there from the beginning; large pieces would leave most of it for the end.
-    const largest = this.#state.known.wantsDigest ? digestedPiece : largestPiece;
+    const largest = !this.#state.known.wantsDigest ? largestPiece : this.#near ? nearDigestedPiece : digestedPiece;
     return { smallest: this.#pieceBytes, largest: Math.max(largest, this.#pieceBytes) };
   }
 
@@ -176,6 +179,9 @@ const sharersUntilKnown = 4;
 /** Bytes of a piece, at most. */
 const largestPiece = 256 * 1024 * 1024;
 const digestedPiece = 16 * 1024 * 1024;
+const nearDigestedPiece = 2 * 1024 * 1024;
+/** Milliseconds for an answer, at most, where small pieces cost nothing. */
+const near = 2;
 /** Milliseconds between two looks at the connections, and while there are idle ones. */
 export const tickTime = 500;
 const watchTime = 100;

@@ -31,9 +31,55 @@ describe('connections to a near server', () => {
     expect(after(0, 1, { inOrder: true }, 50)[0]).toBe(16);
   });
 
+  it('double for a digest while that pays, until they are a few, and no longer than it takes to see', () => {
+    const slow = (seconds: number, secure = false) => after(seconds, 10e6, { inOrder: true, secure })[1];
+    expect([0.5, 1, 2].map((seconds) => slow(seconds))).toEqual([1, 2, 4]);
+    expect([0.5, 1, 2].map((seconds) => slow(seconds, true))).toEqual([1, 2, 3]);
+  });
+
+  it('stay one for a digest where two bring no more', () => {
+    const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
+    governor.begin(1, 100_000 * MiB, 0, { inOrder: true });
+    const targets: number[] = [];
+    for (let now = 0; now < 5_000; now += 500) {
+      governor.observe(now * 100_000, governor.target(now), now, true);
+      targets.push(governor.target(now));
+    }
+    expect(targets).toEqual([1, 2, 2, 1, 1, 1, 1, 1, 1, 1]);
+  });
+
   it('become more for a digest where one brings little, and not where the network keeps nobody waiting', () => {
     expect(after(8, 10e6, { inOrder: true })[1]).toBeGreaterThan(2);
     expect(after(8, 300e6, { inOrder: true })[1]).toBe(1);
     expect(after(8, 300e6, {})[1]).toBeGreaterThan(4);
+  });
+
+  it.each([{ inOrder: true }, {}, { secure: true }])('stay as many where they wait for us, %j', (how) => {
+    const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
+    governor.begin(1, 100_000 * MiB, 0, how);
+    const first = governor.target(0);
+    for (let now = 0; now < 20_000; now += 500) {
+      // They do for a third of the time.
+      governor.crowded(true, now + 100);
+      governor.crowded(false, now + 270);
+      governor.observe((now * 50e6) / 1_000, governor.target(now), now + 300, true);
+    }
+    expect(governor.target(20_000)).toBe(first);
+    // And become more when they do not any more.
+    for (let now = 20_000; now < 40_000; now += 500) {
+      governor.observe((now * 50e6 * governor.target(now)) / 1_000, governor.target(now), now, true);
+    }
+    expect(governor.target(40_000)).toBeGreaterThan(first);
+  });
+
+  it('go back to what they were when more of them wait for us', () => {
+    const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
+    governor.begin(1, 100_000 * MiB, 0);
+    let now = 0;
+    for (; governor.target(now) === 4; now += 500) governor.observe(now * 50_000, 4, now, true);
+    expect(governor.target(now)).toBe(8);
+    governor.crowded(true, now);
+    for (const end = now + 5_000; now < end; now += 500) governor.observe(now * 500_000, 8, now, true);
+    expect(governor.target(now)).toBe(4);
   });
 });

@@ -11,7 +11,7 @@ describe('what a digest is fed with', () => {
     const order = new DigestOrder(100);
     const released: string[] = [];
     const add = (name: string, position: number, length: number) =>
-      order.add({ position, bytes: new Uint8Array(length), release: () => released.push(name) });
+      order.add({ position, bytes: new Uint8Array(length), pinned: length, release: () => released.push(name) });
     add('b', 30, 20);
     add('a', 0, 30);
     expect(shape(order.advance(50, false))).toEqual([
@@ -23,7 +23,7 @@ describe('what a digest is fed with', () => {
 
   it('is read from the file where nothing was kept, but not in crumbs', () => {
     const order = new DigestOrder(100);
-    order.add({ position: 2000, bytes: new Uint8Array(10), release: () => {} });
+    order.add({ position: 2000, bytes: new Uint8Array(10), pinned: 10, release: () => {} });
     expect(shape(order.advance(1000, false))).toEqual([]);
     expect(shape(order.advance(2010, false))).toEqual([
       ['file', 0, 2000],
@@ -37,10 +37,24 @@ describe('what a digest is fed with', () => {
     const order = new DigestOrder(100);
     const released: number[] = [];
     for (const position of [300, 100, 200])
-      order.add({ position, bytes: new Uint8Array(50), release: () => released.push(position) });
+      order.add({ position, bytes: new Uint8Array(50), pinned: 50, release: () => released.push(position) });
     expect(released).toEqual([300]);
     order.clear();
     expect(released).toEqual([300, 100, 200]);
+  });
+
+  it('is kept by what it pins: a little of much cannot keep all memory from being used', () => {
+    const order = new DigestOrder(100);
+    const released: number[] = [];
+    for (const position of [300, 100, 200])
+      order.add({ position, bytes: new Uint8Array(1), pinned: 50, release: () => released.push(position) });
+    expect(released).toEqual([300]);
+    expect(shape(order.advance(101, true))).toEqual([
+      ['file', 0, 100],
+      ['memory', 1],
+    ]);
+    order.add({ position: 400, bytes: new Uint8Array(1), pinned: 50, release: () => released.push(400) });
+    expect(released).toEqual([300]);
   });
 
   it('is what was written last, whatever was written there before', () => {
@@ -67,6 +81,7 @@ describe('what a digest is fed with', () => {
         order.add({
           position: start,
           bytes,
+          pinned: bytes.length,
           release() {
             // Filled anew at once, as a receive buffer may be; and never twice.
             expect(lent.delete(bytes)).toBe(true);

@@ -83,10 +83,15 @@ describe('a running digest', () => {
         bytes.set(content.subarray(start, end));
         await file.write([bytes], start, digest.follows(start));
         done.fill(1, start, end);
-        const kept = digest.offer(start, bytes, () => {
-          lent -= bytes.length;
-          bytes.fill(0xee);
-        });
+        const kept = digest.offer(
+          start,
+          bytes,
+          () => {
+            lent -= bytes.length;
+            bytes.fill(0xee);
+          },
+          bytes.length,
+        );
         // Not kept, it is in use again at once.
         if (kept) lent += bytes.length;
         else bytes.fill(0xee);
@@ -109,19 +114,19 @@ describe('a running digest', () => {
     const digest = startDigest(file, 2 * content.length);
     const released: string[] = [];
     const half = content.length / 2;
-    digest.offer(0, bytes.subarray(0, half), () => released.push('being read'));
-    digest.offer(half, bytes.subarray(half), () => released.push('waiting'));
+    digest.offer(0, bytes.subarray(0, half), () => released.push('being read'), half);
+    digest.offer(half, bytes.subarray(half), () => released.push('waiting'), half);
     digest.advance(half);
     const stopped = digest.stop();
     expect(released).toEqual(['waiting']);
     await stopped;
     expect(released).toEqual(['waiting', 'being read']);
-    expect(digest.offer(0, bytes, () => {})).toBe(false);
+    expect(digest.offer(0, bytes, () => {}, bytes.length)).toBe(false);
   });
 
   it('leaves memory that no other thread can read to whoever has it', async () => {
     const digest = startDigest(file, content.length);
-    expect(digest.offer(0, content, () => {})).toBe(false);
+    expect(digest.offer(0, content, () => {}, content.length)).toBe(false);
     await digest.stop();
   });
 });

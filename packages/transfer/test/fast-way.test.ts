@@ -268,9 +268,9 @@ describe('a connection that was given up', () => {
         },
       );
     });
-    const lent = [pool.take(), pool.take(), pool.take()];
+    const lent = Array.from({ length: 24 }, () => pool.take(false));
     const overlap = lent.filter(({ buffer, byteOffset }) => {
-      return buffer === chunk.buffer && byteOffset === Math.floor(chunk.byteOffset / MiB) * MiB;
+      return buffer === chunk.buffer && byteOffset === Math.floor(chunk.byteOffset / (256 * 1024)) * 256 * 1024;
     });
     expect(overlap).toEqual([]);
   });
@@ -279,7 +279,7 @@ describe('a connection that was given up', () => {
 describe('buffers', () => {
   it('go back when neither the socket nor a write needs them', () => {
     const pool = new BufferPool(5);
-    const buffer = new ReceiveBuffer(pool);
+    const buffer = new ReceiveBuffer(pool, true);
     buffer.filled = 10;
     const first = buffer.hand(4);
     const second = buffer.hand(10);
@@ -288,22 +288,28 @@ describe('buffers', () => {
     ]);
     buffer.release();
     first.release();
-    expect(pool.take()).not.toBe(buffer.bytes);
+    expect(pool.take(true)).not.toBe(buffer.bytes);
     // Six octets wait.
     expect(pool.crowded).toBe(true);
     let told = 0;
     pool.wait(() => told++);
     second.release();
     expect([pool.crowded, told]).toEqual([false, 1]);
-    expect(pool.take()).toBe(buffer.bytes);
+    expect(pool.take(true)).toBe(buffer.bytes);
     expect(buffer.bytes.length).toBe(2 * MiB);
+  });
+
+  it('are smaller for who fills them slowly', () => {
+    const pool = new BufferPool(MiB);
+    const sizes = [true, false, true].map((quick) => new ReceiveBuffer(pool, quick).bytes.length);
+    expect(sizes).toEqual([2 * MiB, 256 * 1024, 2 * MiB]);
   });
 
   it('are smaller for many connections, and what they are filled with holds nobody up', () => {
     const pool = new BufferPool(MiB);
     const connections = Array.from({ length: 20 }, () => () => undefined);
     for (const tell of connections) pool.wait(tell);
-    const buffers = connections.map(() => new ReceiveBuffer(pool));
+    const buffers = connections.map(() => new ReceiveBuffer(pool, true));
     expect(buffers.map(({ bytes }) => bytes.length)).toEqual(buffers.map(() => 256 * 1024));
     expect(new Set(buffers.map(({ bytes }) => bytes.byteOffset)).size).toBe(20);
     expect(pool.crowded).toBe(false);

@@ -81,7 +81,7 @@ describe('a received body lies in its blocks as in the file', () => {
     [5_000, 5_300, 100],
     [5_000, 12_000, 8_191],
   ])('head from %i to %i, body at %i', (start, taken, position) => {
-    const buffer = new ReceiveBuffer(new BufferPool(2));
+    const buffer = new ReceiveBuffer(new BufferPool(2), true);
     buffer.bytes.fill(1, 0, start);
     const body = new SeededRandom(1).bytes(10_000);
     buffer.bytes.set(body, taken);
@@ -96,7 +96,7 @@ describe('a received body lies in its blocks as in the file', () => {
   });
 
   it('stays where it is when there is no room', () => {
-    const buffer = new ReceiveBuffer(new BufferPool(2));
+    const buffer = new ReceiveBuffer(new BufferPool(2), true);
     buffer.taken = buffer.bytes.length - 10;
     buffer.filled = buffer.bytes.length;
     expect(buffer.align(1, buffer.bytes.length - 20)).toBe(false);
@@ -259,5 +259,34 @@ describe('a writer of one segment', () => {
     await writer.idle();
     expect([written, errors.length, [...released].sort()]).toEqual([[], 1, ['a', 'b', 'c']]);
     expect(writer.empty).toBe(true);
+  });
+});
+
+describe('what is kept of what was written', () => {
+  it('says how much memory waits for its release, however little of that it is', async () => {
+    const told: [position: number, length: number, pinned: number][] = [];
+    const released: number[] = [];
+    const writer = new SegmentWriter({ write: async () => undefined } as unknown as DiskFile, 0, {
+      gather: block,
+      past: () => true,
+      keep: (position, bytes, _release, pinned) => {
+        told.push([position, bytes.length, pinned]);
+        return false;
+      },
+      onWritten: () => undefined,
+      onError: (thrown) => expect(thrown).toBeUndefined(),
+    });
+    writer.push(new Uint8Array(2 * block + 5), () => released.push(1));
+    await writer.idle();
+    // Its last octets wait for the rest of their block.
+    expect(released).toEqual([]);
+    writer.push(new Uint8Array(block - 5), () => released.push(2));
+    await writer.idle();
+    expect(told).toEqual([
+      [0, 2 * block, 2 * block + 5],
+      [2 * block, 5, 2 * block + 5],
+      [2 * block + 5, block - 5, block - 5],
+    ]);
+    expect(released).toEqual([1, 2]);
   });
 });

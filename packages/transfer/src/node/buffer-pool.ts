@@ -1,6 +1,9 @@
 import { allocatePages, blockBytes } from './direct-writes.ts';
 
-/** Buffers that sockets receive into and files are written from, used again and again; smaller ones for many connections. */
+/**
+ * Buffers that sockets receive into and files are written from, used again and again; smaller ones for many connections and for slow ones, whose every
+ * piece that waits for its digest would keep a large one from being used.
+ */
 export class BufferPool {
   readonly #limit: number;
   readonly #large: Uint8Array[] = [];
@@ -14,9 +17,9 @@ export class BufferPool {
     this.#limit = limit;
   }
 
-  /** Always gives one: what is on its way up from a socket must go somewhere. */
-  take(): Uint8Array {
-    if (this.#waiting.size <= fewConnections) return this.#takeLarge();
+  /** Always gives one: what is on its way up from a socket must go somewhere. `quick`: it will be full in a moment. */
+  take(quick: boolean): Uint8Array {
+    if (quick && this.#waiting.size <= fewConnections) return this.#takeLarge();
     if (this.#small.length === 0) {
       const large = this.#takeLarge();
       for (let at = bufferBytes - smallBytes; at >= 0; at -= smallBytes) {
@@ -81,9 +84,10 @@ export class ReceiveBuffer {
   /** Parts in use, and one for being filled. */
   #uses = 1;
 
-  constructor(pool: BufferPool) {
+  /** `quick`: see `BufferPool.take`. */
+  constructor(pool: BufferPool, quick: boolean) {
     this.#pool = pool;
-    this.bytes = pool.take();
+    this.bytes = pool.take(quick);
   }
 
   /** What was received and not handed on. */

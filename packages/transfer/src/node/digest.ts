@@ -20,9 +20,9 @@ export function startDigest(file: DiskFile, length?: number): RunningDigest {
   };
   if (length !== undefined) onThread(length);
   return {
-    offer(position, bytes, release) {
+    offer(position, bytes, release, pinned) {
       if (thread === undefined || stopped || !DigestThread.reaches(bytes)) return false;
-      order.add({ position, bytes, release });
+      order.add({ position, bytes, release, pinned });
       return true;
     },
     follows: (position) => thread !== undefined && position - order.reached < followedBytes,

@@ -520,4 +520,4 @@ const maximumLegs = 6;
 /** Bytes. */
 const maximumDrained = 256 * 1024;
 /** Octets that were received and wait to be written. */
-const maximumWaiting = 12 * 1024 * 1024;
+const maximumWaiting = 8 * 1024 * 1024;

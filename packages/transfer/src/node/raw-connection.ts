@@ -45,6 +45,9 @@ export class RawConnection implements Connection {
   #sentAt = 0;
   #socketError: unknown;
   #buffer: ReceiveBuffer | undefined;
+  #bufferSince = 0;
+  /** Its last buffer was filled quickly. */
+  #quick = false;
   #exchange: RawExchange | undefined;
   #timer: NodeJS.Timeout | undefined;
   #impatience: NodeJS.Timeout | undefined;
@@ -266,10 +269,15 @@ export class RawConnection implements Connection {
     // A body fills its buffers to the end, so that all of it lies in memory as in the file; a head must be in one piece.
     const needed = inBody ? 1 : 3 * maximumHead;
     if (this.#socket !== undefined && this.#buffer !== undefined && this.#buffer.room < needed) this.#changeBuffer();
-    this.#buffer ??= new ReceiveBuffer(this.#pool);
+    if (this.#buffer === undefined) this.#buffer = this.#newBuffer();
     const { bytes, filled } = this.#buffer;
     // What comes with a head is moved: not much, then.
     return inBody ? bytes.subarray(filled) : bytes.subarray(filled, filled + maximumHead);
+  }
+
+  #newBuffer(): ReceiveBuffer {
+    this.#bufferSince = performance.now();
+    return new ReceiveBuffer(this.#pool, this.#quick);
   }
 
   /** A head that has begun moves along, so that it is in one piece. */
@@ -278,7 +286,8 @@ export class RawConnection implements Connection {
     if (old === undefined) return;
     this.#flush();
     if (this.#buffer !== old) return;
-    const next = new ReceiveBuffer(this.#pool);
+    this.#quick = (old.bytes.length * 1_000) / Math.max(1, performance.now() - this.#bufferSince) > quickly;
+    const next = this.#newBuffer();
     next.bytes.set(old.fresh);
     next.filled = old.fresh.length;
     old.release();
@@ -436,6 +445,9 @@ interface RawExchange {
 function invalidInterim(origin: string): CarmineError {
   return new CarmineError('transfer/invalid-response', { context: { origin, reason: 'interim answers without end' } });
 }
+
+/** Bytes per second with which a connection gets large buffers. */
+const quickly = 40e6;
 
 /** Of one request. */
 const maximumInterim = 128;
