@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { blockSize } from '../block-list.ts';
 import type { DigestSource, DigestStore, FileDigests } from '../shells.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
+import { pageAligned } from './page-aligned.ts';
 import { type SourceFolder, toVersion } from './source-files.ts';
 
 /** Digests that are computed one at a time while nothing else wants the event loop. */
@@ -79,7 +80,7 @@ async function digestOf(files: SourceFolder, path: string, stopped: () => boolea
     const hash = createHash('sha256');
     const blocks: Uint8Array[] = [];
     let block = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(chunkSize);
+    const buffer = pageAligned(chunkSize);
     for (let position = 0; ; ) {
       if (stopped()) return undefined;
       const { bytesRead } = await file.read(buffer, 0, chunkSize, position);

@@ -1,3 +1,5 @@
+import { pageAligned } from './page-aligned.ts';
+
 /** Buffers of one size that are used again: fresh memory costs a page fault for every 4 KiB. */
 export class BufferPool {
   readonly size: number;
@@ -11,7 +13,7 @@ export class BufferPool {
   }
 
   take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.size);
+    return this.#free.pop() ?? pageAligned(this.size);
   }
 
   /** Only a buffer that nothing reads or writes any more. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { NativeFile } from './native-file.ts';
+import { asFarIn, pageAligned, pageSize } from './page-aligned.ts';
 import { isPromptReader } from './reader-pace.ts';
 import type { RecentSource } from './shared-sources.ts';
 import type { SmallAnswer } from './small-answers.ts';
@@ -30,7 +31,7 @@ export class PromptAnswers {
 
   /** Whether a range of so many octets can be given in this way. */
   takes(length: number, source: RecentSource, socket: Socket): boolean {
-    return length <= passing.length && isPromptReader(socket) && !this.#cold.has(source);
+    return length <= largest && isPromptReader(socket) && !this.#cold.has(source);
   }
 
   give(answer: PromptAnswer): void {
@@ -57,7 +58,8 @@ export class PromptAnswers {
     const { exchange, range, source, prepared, fields } = answer;
     const length = range.last - range.first + 1;
     this.#given += length;
-    const whole = this.#native.readResident(source.file.fd, passing, length, range.first) === length;
+    const body = asFarIn(passing, range.first, length);
+    const whole = this.#native.readResident(source.file.fd, body, length, range.first) === length;
     if (!whole) this.#cold.add(source);
     if (!whole || !source.isCurrent() || !answer.stillAllowed()) {
       answer.refused();
@@ -65,7 +67,7 @@ export class PromptAnswers {
     }
     exchange.begin(206, fields, prepared);
     // In one piece with its head it takes 1.2 times as long, measured.
-    const sent = exchange.writeSome(passing, length);
+    const sent = exchange.writeSome(body, length);
     answer.given();
     if (sent < length) {
       answer.rest(sent);
@@ -78,4 +80,5 @@ export class PromptAnswers {
 
 /** A few milliseconds' worth: then others have their turn. */
 const mostInOneTurn = 8 * 1024 * 1024;
-const passing = Buffer.allocUnsafeSlow(1024 * 1024);
+const largest = 1024 * 1024;
+const passing = pageAligned(largest + pageSize);

@@ -5,6 +5,7 @@ import type { ByteRange } from '../range.ts';
 import { type FileVersion, sameVersion } from '../validators.ts';
 import { BufferPool } from './buffer-pool.ts';
 import type { NativeFile } from './native-file.ts';
+import { asFarIn, pageAligned, pageSize } from './page-aligned.ts';
 import { isKnown, isPromptReader, largestWrite, nextPace, paceOf, waitingWrite } from './reader-pace.ts';
 import { smallSize } from './small-answers.ts';
 import { toVersion } from './source-files.ts';
@@ -131,10 +132,12 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   function writeAtOnce(calls: NativeFile): 'all' | 'some' | 'changed' {
     const end = position < rawUntil ? rawUntil : range.last + 1;
     for (const until = Math.min(end, position + rawChunk); position < until; ) {
-      const length = calls.readResident(fd, passing, Math.min(passing.length, until - position), position);
+      const most = Math.min(mostPassing, until - position);
+      const bytes = asFarIn(passing, position, most);
+      const length = calls.readResident(fd, bytes, most, position);
       if (length === 0) return 'some';
       if (changed()) return 'changed';
-      const sent = out.writeSome(passing, length);
+      const sent = out.writeSome(bytes, length);
       options.sent(sent);
       position += sent;
       if (sent < length) {
@@ -195,7 +198,8 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 const largeBuffers = new BufferPool(largestWrite, 16);
 /** Of bytes that are written, or read again later, before anything else happens. */
-const passing = Buffer.allocUnsafeSlow(1024 * 1024);
+const mostPassing = 1024 * 1024;
+const passing = pageAligned(mostPassing + pageSize);
 /** Below, waiting for acknowledgements would cost more than sendfile gains. */
 const rawMinimum = 8 * 1024 * 1024;
 /** After a place that is not in memory, so much is read without looking; twice as much after the next. */

@@ -2,6 +2,7 @@ import type { PreparedFields, ResponseFields } from '@carmine/http1';
 import { atTurnEnd, type Exchange } from '@carmine/http1/node';
 import type { ByteRange } from '../range.ts';
 import type { NativeFile } from './native-file.ts';
+import { pageAligned } from './page-aligned.ts';
 import type { RecentSource } from './shared-sources.ts';
 
 /** An answer with a small range of a file that is open. */
@@ -98,4 +99,4 @@ interface Read {
 export const smallSize = 32 * 1024;
 /** A few milliseconds' worth: then others have their turn. */
 const mostInOneTurn = 256;
-const memory = Buffer.allocUnsafeSlow(512 * 1024);
+const memory = pageAligned(512 * 1024);
