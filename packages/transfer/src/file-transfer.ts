@@ -6,8 +6,9 @@ import { diskError } from './disk-errors.ts';
 import { JournalFile } from './journal-file.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { ReceiverFactory } from './receiver.ts';
+import type { RunOptions, RunPlatform } from './run-types.ts';
 import type { TransferProgress, TransferResult } from './transfer-progress.ts';
-import { type RunOptions, type RunPlatform, runTransfer, type TransferRun } from './transfer-run.ts';
+import { runTransfer, type TransferRun } from './transfer-run.ts';
 
 /** What a transfer stands on. */
 export interface TransferPlatform extends RunPlatform {

@@ -1,6 +1,6 @@
 import { RateLimit } from './rate-limit.ts';
 import type { Receiver } from './receiver.ts';
-import type { RunPlatform } from './transfer-run.ts';
+import type { RunPlatform } from './run-types.ts';
 import { YieldingRate } from './yielding.ts';
 
 /** Lets a transfer give way: asks the server something small now and then and sets a limit by how long that takes. */
