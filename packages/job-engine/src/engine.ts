@@ -19,6 +19,7 @@ import {
 import { CarmineError } from '@carmine/errors';
 import type { StoredFile, StoredJob, StoredRange } from '@carmine/job-store';
 import { type FileRange, temporaryName } from '@carmine/transfer';
+import { findCertificate } from './certificates.ts';
 import { errorReport } from './error-report.ts';
 import { Job, newFile, withFile } from './job.ts';
 import { JobRunner } from './job-runner.ts';
@@ -211,7 +212,7 @@ class Engine implements JobEngine {
       checkLength('StoreName', certificate.store, 256);
       if (certificate.by === 'name') checkLength('SubjectName', certificate.subject, 256);
       else if (certificate.hash.length !== 20) throw invalid('CertHash', 'not 20 bytes');
-      await this.#runner.findCertificate(certificate);
+      await findCertificate(this.#options, certificate);
       await this.#runner.save(job, { clientCertificate: certificate, ...this.#activity() });
     });
     return 0;
