@@ -12,32 +12,30 @@ import {
   type JobFileDetails,
   type JobSnapshot,
   type ProxySettings,
-  type ServiceAccount,
   type SuccessCode,
   toFiletime,
 } from '@carmine/core';
 import { CarmineError } from '@carmine/errors';
 import type { StoredFile, StoredJob, StoredRange } from '@carmine/job-store';
 import { type FileRange, temporaryName } from '@carmine/transfer';
+import { checkAdmission, checkFileCount } from './admission.ts';
 import { findCertificate } from './certificates.ts';
 import { errorReport } from './error-report.ts';
 import { Job, newFile, withFile } from './job.ts';
 import { JobRunner } from './job-runner.ts';
+import { newJob } from './new-job.ts';
 import type { EngineJobParameters, JobEngine, JobEngineOptions } from './options.ts';
+import {
+  checkCertificate,
+  type DigestChanges,
+  withCredentials,
+  withDigest,
+  withoutCredentials,
+  withProxy,
+} from './property-changes.ts';
 import { isActive } from './schedule.ts';
 import { toFileDetails, toSnapshot } from './snapshot.ts';
-import {
-  checkChanges,
-  checkCreate,
-  checkCredentialNames,
-  checkCredentials,
-  checkFileRanges,
-  checkLength,
-  checkProxy,
-  checkSha256,
-  checkUrl,
-  invalid,
-} from './validation.ts';
+import { checkChanges, checkCreate, checkFileRanges, checkUrl, invalid } from './validation.ts';
 
 /**
  * The BITS job engine. Every change is in the store before the call that made it returns, so a job that a caller was told
@@ -177,13 +175,7 @@ class Engine implements JobEngine {
 
   async setCredentials(jobId: string, credentials: JobCredentials, options?: CallOptions): Promise<SuccessCode> {
     await this.#change(jobId, options, async (job) => {
-      checkCredentials(credentials);
-      const { target, scheme, userName, password } = credentials;
-      const others = withoutCredentials(job.stored, target, scheme);
-      await this.#runner.save(job, {
-        credentials: [...others, { target, scheme, userName, password }],
-        ...this.#activity(),
-      });
+      await this.#runner.save(job, { ...withCredentials(job.stored, credentials), ...this.#activity() });
     });
     return 0;
   }
@@ -195,10 +187,9 @@ class Engine implements JobEngine {
     options?: CallOptions,
   ): Promise<SuccessCode> {
     return await this.#change(jobId, options, async (job) => {
-      checkCredentialNames(target, scheme);
       const others = withoutCredentials(job.stored, target, scheme);
-      if (others.length === job.stored.credentials.length) return nothingChanged;
-      await this.#runner.save(job, { credentials: others, ...this.#activity() });
+      if (others === undefined) return nothingChanged;
+      await this.#runner.save(job, { ...others, ...this.#activity() });
       return 0;
     });
   }
@@ -209,9 +200,7 @@ class Engine implements JobEngine {
     options?: CallOptions,
   ): Promise<SuccessCode> {
     await this.#change(jobId, options, async (job) => {
-      checkLength('StoreName', certificate.store, 256);
-      if (certificate.by === 'name') checkLength('SubjectName', certificate.subject, 256);
-      else if (certificate.hash.length !== 20) throw invalid('CertHash', 'not 20 bytes');
+      checkCertificate(certificate);
       await findCertificate(this.#options, certificate);
       await this.#runner.save(job, { clientCertificate: certificate, ...this.#activity() });
     });
@@ -227,10 +216,7 @@ class Engine implements JobEngine {
 
   async setProxySettings(jobId: string, settings: ProxySettings, options?: CallOptions): Promise<SuccessCode> {
     await this.#change(jobId, options, async (job) => {
-      checkProxy(settings);
-      const { usage, proxyList = null, bypassList = null } = settings;
-      const proxy = usage === 'override' ? { usage, proxyList, bypassList } : { usage };
-      await this.#runner.save(job, { proxy, ...this.#activity() });
+      await this.#runner.save(job, { ...withProxy(settings), ...this.#activity() });
     });
     return 0;
   }
@@ -238,20 +224,15 @@ class Engine implements JobEngine {
   async modifyFileDetails(
     jobId: string,
     fileIndex: number,
-    changes: { readonly expectedSha256?: string | null | undefined; readonly computeSha256?: boolean | undefined },
+    changes: DigestChanges,
     options?: CallOptions,
   ): Promise<void> {
     await this.#change(jobId, options, async (job) => {
-      const file = fileAt(job.stored, fileIndex);
-      if (file.transferred) {
-        throw new CarmineError('job/invalid-state', { context: { action: 'modifyFileDetails', state: 'transferred' } });
-      }
-      const expected = checkSha256(changes.expectedSha256);
-      const expectedSha256 = expected === undefined ? file.expectedSha256 : expected;
-      const computeSha256 = changes.computeSha256 ?? file.computeSha256;
-      const changed = withFile(job.current, fileIndex, { expectedSha256, computeSha256 });
-      await this.#runner.save(job, { files: changed.files, ...this.#activity() });
+      const digest = withDigest(fileAt(job.stored, fileIndex), changes);
+      const { files } = withFile(job.current, fileIndex, digest);
+      await this.#runner.save(job, { files, ...this.#activity() });
       if (job.turn?.fileIndex === fileIndex) {
+        const { expectedSha256, computeSha256 } = digest;
         job.turn.transfer?.expect({ expectedSha256: expectedSha256 ?? undefined, computeSha256 });
       }
     });
@@ -264,41 +245,13 @@ class Engine implements JobEngine {
     this.#requireOpen();
     checkCreate(parameters);
     const account = parameters.serviceAccount ?? 'NetworkService';
-    this.#checkAccount(account);
-    this.#checkJobCount(owners[account]);
-    const { remoteUrl, localFile } = parameters;
+    checkAdmission(this.#options, account, [...this.#jobs.values()]);
     const ranges = parameters.ranges === undefined ? null : checkFileRanges(parameters.ranges);
-    const file = newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)), ranges);
+    const file = this.#newFile(parameters.remoteUrl, parameters.localFile, ranges);
     await this.#runner.checkDestination(file);
-    const now = toFiletime(this.#options.clock.now());
-    const stored: StoredJob = {
-      jobId: newJobId(this.#options.randomBytes(16)),
-      sequence: ++this.#sequence,
-      displayName: parameters.displayName,
-      description: parameters.description ?? '',
-      priority: 'normal',
-      minimumRetryDelay: 600,
-      noProgressTimeout: 1_209_600,
-      serviceAccount: account,
-      owner: owners[account],
-      // UNSPECIFIED (spec/bits.md 1.5, Suspend): absent means start at once, as documented.
-      state: parameters.suspend === true ? 'suspended' : 'queued',
-      files: [file],
-      creationTime: now,
-      modificationTime: now,
-      completionTime: 0n,
-      transientErrorCount: 0,
-      error: null,
-      lastError: 0,
-      nextAttempt: 0n,
-      lastProgress: now,
-      lastActivity: now,
-      activeSeconds: 0,
-      ending: null,
-      credentials: [],
-      clientCertificate: null,
-      proxy: { usage: 'preconfig' },
-    };
+    const now = this.#options.clock.now();
+    const random = this.#options.randomBytes(16);
+    const stored = newJob(parameters, { random, sequence: ++this.#sequence, account, file, now });
     await this.#options.store.save(stored);
     const job = new Job(stored);
     this.#jobs.set(stored.jobId, job);
@@ -316,12 +269,16 @@ class Engine implements JobEngine {
     await this.#change(jobId, options, async (job) => {
       checkUrl(remoteUrl);
       this.#runner.transition(job, 'addFile');
-      this.#checkFileCount(job.stored.files.length + 1);
-      const file = newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)), ranges);
+      checkFileCount(this.#options, job.stored.files.length + 1);
+      const file = this.#newFile(remoteUrl, localFile, ranges);
       await this.#runner.checkDestination(file);
       await this.#runner.apply(job, 'addFile', { files: [...job.current.files, file], ...this.#activity() });
     });
     return 0;
+  }
+
+  #newFile(remoteUrl: string, localFile: string, ranges: readonly StoredRange[] | null): StoredFile {
+    return newFile(remoteUrl, localFile, temporaryName(this.#options.randomBytes(8)), ranges);
   }
 
   /** Runs `work` on the job, alone; it may have ended while the call waited. */
@@ -356,47 +313,12 @@ class Engine implements JobEngine {
     const now = toFiletime(this.#options.clock.now());
     return { lastActivity: now, lastProgress: now, activeSeconds: 0 };
   }
-
-  #checkAccount(account: ServiceAccount): void {
-    const { accounts = {}, ownUser } = this.#options;
-    const accepted =
-      Object.keys(accounts).length === 0
-        ? account === 'NetworkService'
-        : accounts[account] !== undefined && accounts[account] === ownUser;
-    if (!accepted) throw new CarmineError('job/account-not-available', { context: { account } });
-  }
-
-  #checkJobCount(owner: string): void {
-    const { limits } = this.#options;
-    if (limits === undefined) return;
-    const jobs = [...this.#jobs.values()];
-    if (jobs.length >= limits.maxJobsPerMachine) {
-      throw new CarmineError('job/too-many-jobs', { context: { limit: limits.maxJobsPerMachine } });
-    }
-    if (jobs.filter((job) => job.stored.owner === owner).length >= limits.maxJobsPerUser) {
-      // BG_E_TOO_MANY_JOBS_PER_USER
-      throw new CarmineError('job/too-many-jobs', { context: { limit: limits.maxJobsPerUser }, hresult: 0x8020_0049 });
-    }
-  }
-
-  #checkFileCount(count: number): void {
-    const limit = this.#options.limits?.maxFilesPerJob;
-    if (limit !== undefined && count > limit) throw new CarmineError('job/too-many-files', { context: { limit } });
-  }
 }
 
 function fileAt(job: StoredJob, index: number): StoredFile {
   const file = job.files[index];
   if (file === undefined) throw invalid('fileIndex', 'the job has no such file');
   return file;
-}
-
-function withoutCredentials(
-  job: StoredJob,
-  target: CredentialTarget,
-  scheme: CredentialScheme,
-): readonly JobCredentials[] {
-  return job.credentials.filter((entry) => entry.target !== target || entry.scheme !== scheme);
 }
 
 function throwIfAborted(options: CallOptions | undefined): void {
@@ -406,24 +328,6 @@ function throwIfAborted(options: CallOptions | undefined): void {
 function notFound(jobId: string): CarmineError {
   return new CarmineError('job/not-found', { context: { jobId } });
 }
-
-/** A random (version 4) GUID as Windows prints it. */
-function newJobId(random: Uint8Array): string {
-  const bytes = Uint8Array.from(random.subarray(0, 16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0'))
-    .join('')
-    .toUpperCase();
-  return `{${digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}}`;
-}
-
-/** Well-known SIDs, [MS-DTYP] 2.4.2.4. */
-const owners: Readonly<Record<ServiceAccount, string>> = {
-  LocalSystem: 'S-1-5-18',
-  LocalService: 'S-1-5-19',
-  NetworkService: 'S-1-5-20',
-};
 
 /** S_FALSE. */
 const nothingChanged = 1;
