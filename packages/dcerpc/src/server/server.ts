@@ -1,6 +1,6 @@
 import { Associations } from './associations.ts';
-import { type RpcServerConnection, ServerConnection, type Shared } from './connection.ts';
-import { defaultRpcLimits, type RpcPeer, type RpcServerOptions } from './types.ts';
+import { type RpcServerConnection, ServerConnection } from './connection.ts';
+import { defaultRpcLimits, type RpcPeer, type RpcServerOptions, type Shared } from './types.ts';
 
 /** An RPC server without sockets: one `connect` for each connection that arrives. */
 export interface RpcServer {

@@ -1,6 +1,7 @@
 import type { RpcSecurityContext } from '@carmine/auth';
 import type { Token } from '@carmine/security';
 import type { SyntaxId } from '../pdu/syntax.ts';
+import type { Associations } from './associations.ts';
 
 /** The other end of a connection. */
 export interface RpcPeer {
@@ -94,4 +95,11 @@ export interface RpcServerOptions {
   /** Told of failures that are our own. */
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly onClose?: ((connection: RpcConnectionInfo) => void) | undefined;
+}
+
+/** What connections of one server share. */
+export interface Shared {
+  readonly options: RpcServerOptions;
+  readonly limits: RpcLimits;
+  readonly associations: Associations;
 }
