@@ -1,15 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sizeUnknown } from '@carmine/core';
-import type { JobEngine } from '@carmine/job-engine';
-import { createNodeJobEngine } from '@carmine/job-engine/node';
-import { openSqliteJobStore } from '@carmine/job-store/node';
 import { SeededRandom } from '@carmine/testkit';
 import type { FileRange } from '@carmine/transfer';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EngineFixture } from './support/engine-fixture.ts';
-import { GatedOrigin } from './support/gated-origin.ts';
+import { NodeFixture } from './support/node-fixture.ts';
 
 describe('AddFileWithRanges', () => {
   const url = 'http://origin.example/r';
@@ -90,78 +86,55 @@ describe('a job with ranges', () => {
   const wanted = Buffer.concat(
     ranges.map(({ offset, length }) => content.subarray(offset, length === undefined ? undefined : offset + length)),
   );
-  let folder: string;
-  let inbox: string;
-  let origin: GatedOrigin;
-  let engine: JobEngine;
-  let close: () => Promise<void>;
-  const open = async () => {
-    const store = openSqliteJobStore({ stateDirectory: join(folder, 'state') });
-    engine = createNodeJobEngine({ store, roots: [inbox], connections: 1, checkpointBytes: 50_000 });
-    await engine.start();
-    close = async () => {
-      await engine.stop();
-      await store.close();
-    };
-  };
+  let f: NodeFixture;
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'carmine-ranges-'));
-    inbox = join(folder, 'inbox');
-    mkdirSync(inbox);
-    origin = await GatedOrigin.start(content);
-    origin.open(content.length);
-    await open();
+    f = await NodeFixture.start(content, { connections: 1, checkpointBytes: 50_000 });
+    f.origin.open(content.length);
   });
-  afterEach(async () => {
-    await close();
-    await origin.close();
-    rmSync(folder, { recursive: true });
-  });
-  const reaches = (jobId: string, state: string) =>
-    vi.waitFor(async () => expect((await engine.getJob(jobId)).state).toBe(state), { timeout: 10_000, interval: 5 });
+  afterEach(() => f.end());
   /** A job whose second file is of these ranges. */
   async function create(wantedRanges: readonly FileRange[]): Promise<string> {
-    const whole = { displayName: 'ranges', remoteUrl: origin.url, localFile: join(inbox, 'whole') };
-    const jobId = await engine.createJob({ ...whole, suspend: true });
-    await engine.addFileWithRanges(jobId, origin.url, join(inbox, 'part'), wantedRanges);
-    await engine.setJobState(jobId, 'resume');
+    const whole = { displayName: 'ranges', remoteUrl: f.origin.url, localFile: join(f.inbox, 'whole') };
+    const jobId = await f.engine.createJob({ ...whole, suspend: true });
+    await f.engine.addFileWithRanges(jobId, f.origin.url, join(f.inbox, 'part'), wantedRanges);
+    await f.engine.setJobState(jobId, 'resume');
     return jobId;
   }
 
   it('has them one after the other in a file, beside files that are whole', async () => {
     const jobId = await create(ranges);
-    await reaches(jobId, 'transferred');
-    expect(await engine.getJob(jobId)).toMatchObject({
+    await f.reaches(jobId, 'transferred');
+    expect(await f.engine.getJob(jobId)).toMatchObject({
       bytesTotal: BigInt(content.length + wanted.length),
       bytesTransferred: BigInt(content.length + wanted.length),
       files: [{ bytesTotal: BigInt(content.length) }, { bytesTotal: BigInt(wanted.length), completed: true }],
     });
-    expect(await engine.setJobState(jobId, 'complete')).toBe(0);
-    expect(readFileSync(join(inbox, 'part')).equals(wanted)).toBe(true);
-    expect(readFileSync(join(inbox, 'whole')).equals(content)).toBe(true);
-    expect(readdirSync(inbox).sort()).toEqual(['part', 'whole']);
+    expect(await f.engine.setJobState(jobId, 'complete')).toBe(0);
+    expect(readFileSync(join(f.inbox, 'part')).equals(wanted)).toBe(true);
+    expect(readFileSync(join(f.inbox, 'whole')).equals(content)).toBe(true);
+    expect(readdirSync(f.inbox).sort()).toEqual(['part', 'whole']);
   });
 
   it('goes on after a restart within a range, and fetches nothing again of what is journalled', async () => {
-    origin.open(400_000);
+    f.origin.open(400_000);
     const range = { offset: 100_000, length: 600_000 };
-    const file = { remoteUrl: origin.url, localFile: join(inbox, 'part'), ranges: [range] };
-    const jobId = await engine.createJob({ displayName: 'ranges', ...file });
-    const transferred = async () => Number((await engine.getJob(jobId)).bytesTransferred);
+    const file = { remoteUrl: f.origin.url, localFile: join(f.inbox, 'part'), ranges: [range] };
+    const jobId = await f.engine.createJob({ displayName: 'ranges', ...file });
+    const transferred = async () => Number((await f.engine.getJob(jobId)).bytesTransferred);
     await vi.waitFor(async () => expect(await transferred()).toBeGreaterThan(200_000), {
       timeout: 10_000,
       interval: 5,
     });
-    await close();
-    origin.starts.length = 0;
-    await open();
-    expect(await engine.getFileRanges(jobId, 0)).toEqual([range]);
+    await f.close();
+    f.origin.starts.length = 0;
+    await f.open();
+    expect(await f.engine.getFileRanges(jobId, 0)).toEqual([range]);
     const kept = await transferred();
-    origin.open(content.length);
-    await reaches(jobId, 'transferred');
+    f.origin.open(content.length);
+    await f.reaches(jobId, 'transferred');
     expect(kept).toBeGreaterThan(200_000);
-    expect(origin.starts).toEqual([range.offset + kept]);
-    expect(await engine.setJobState(jobId, 'complete')).toBe(0);
+    expect(f.origin.starts).toEqual([range.offset + kept]);
+    expect(await f.engine.setJobState(jobId, 'complete')).toBe(0);
     expect(readFileSync(file.localFile).equals(content.subarray(100_000, 700_000))).toBe(true);
   });
 
@@ -170,19 +143,19 @@ describe('a job with ranges', () => {
     ['that begins there', { offset: content.length }, 0x8020_002b],
   ])('is in error with a range %s, and says so', async (_what, wrong, code) => {
     const jobId = await create([wrong]);
-    await reaches(jobId, 'error');
-    expect(await engine.getError(jobId, 0x409)).toMatchObject({ code, context: 'remoteFile' });
-    expect(await engine.setJobState(jobId, 'cancel')).toBe(0);
-    expect(readdirSync(inbox)).toEqual([]);
+    await f.reaches(jobId, 'error');
+    expect(await f.engine.getError(jobId, 0x409)).toMatchObject({ code, context: 'remoteFile' });
+    expect(await f.engine.setJobState(jobId, 'cancel')).toBe(0);
+    expect(readdirSync(f.inbox)).toEqual([]);
   });
 
   it('is in error with BG_E_INSUFFICIENT_RANGE_SUPPORT where the server has no ranges', async () => {
-    origin.ranges = false;
+    f.origin.ranges = false;
     const jobId = await create(ranges);
-    await reaches(jobId, 'error');
-    expect(await engine.getError(jobId, 0x409)).toMatchObject({ code: 0x8020_0013, context: 'remoteFile' });
+    await f.reaches(jobId, 'error');
+    expect(await f.engine.getError(jobId, 0x409)).toMatchObject({ code: 0x8020_0013, context: 'remoteFile' });
     // Files before it are kept.
-    expect(await engine.setJobState(jobId, 'complete')).toBe(0x0020_0017);
-    expect(readdirSync(inbox)).toEqual(['whole']);
+    expect(await f.engine.setJobState(jobId, 'complete')).toBe(0x0020_0017);
+    expect(readdirSync(f.inbox)).toEqual(['whole']);
   });
 });
