@@ -19,7 +19,7 @@ export class BufferPool {
 
   /** Always gives one: what is on its way up from a socket must go somewhere. `quick`: it will be full in a moment. */
   take(quick: boolean): Uint8Array {
-    if (quick && this.#waiting.size <= fewConnections) return this.#takeLarge();
+    if (this.#waiting.size <= (quick ? fewConnections : twoConnections)) return this.#takeLarge();
     if (this.#small.length === 0) {
       const large = this.#takeLarge();
       for (let at = bufferBytes - smallBytes; at >= 0; at -= smallBytes) {
@@ -138,4 +138,9 @@ export class ReceiveBuffer {
 const bufferBytes = 2 * 1024 * 1024;
 const smallBytes = 256 * 1024;
 const fewConnections = 6;
+/**
+ * So many have large ones, however slow. One in the background and its probe are two: it must take much at once and then wait long, so that the probe
+ * sees what that does to the path.
+ */
+const twoConnections = 2;
 const allocatedBytes = 4 * bufferBytes;
