@@ -86,6 +86,35 @@ describe('a group of small files', () => {
     expect(fs.statSync(join(folder, 'n2')).mtimeMs).toBe(2_000);
   });
 
+  it('leaves its names to the sync of the next one, and nobody is told before', () => {
+    const { calls, replies, work } = watched(() => undefined);
+    const joined: Order = { ...commit, joined: true };
+    work([kept(1), joined, kept(2)]);
+    expect(replies.splice(0)).toEqual(['committed']);
+    work([joined]);
+    expect(replies.splice(0)).toEqual([{ id: 1 }, 'committed']);
+    expect(calls.splice(0)).toEqual(['times', 'syncfs', 'rename t1 n1', 'times', 'syncfs', 'rename t2 n2']);
+    work([commit]);
+    expect(calls).toEqual(['syncfs']);
+    expect(replies).toEqual([{ id: 2 }, 'committed']);
+  });
+
+  it('fails with the next one when a sync for both does, and keeps its name', () => {
+    const { replies, work } = watched((call) => (call === 'syncfs 2' ? 'EIO' : undefined));
+    work([kept(1), { ...commit, joined: true }, kept(2), commit]);
+    expect(replies).toMatchObject(['committed', { id: 1, code: 'EIO' }, { id: 2, code: 'EIO' }, 'committed']);
+    expect(fs.readdirSync(folder)).toEqual(['n1']);
+  });
+
+  it('has its names synced at the latest after those of the next one, where whole file systems are not', () => {
+    const { calls, replies, work } = watched(() => undefined, false);
+    work([kept(1), { ...commit, joined: true }]);
+    expect(replies.splice(0)).toEqual(['committed']);
+    work([kept(2), commit]);
+    expect(calls.slice(2)).toEqual(['rename t1 n1', 'times', 'fsync', 'rename t2 n2', 'fsync', 'fsync']);
+    expect(replies).toEqual([{ id: 1 }, { id: 2 }, 'committed']);
+  });
+
   it('is synced file by file where whole file systems are not', () => {
     const { calls, replies, work } = watched(() => undefined, false);
     work([kept(1), kept(2), commit]);

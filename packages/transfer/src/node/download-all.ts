@@ -83,9 +83,10 @@ class DownloadSet {
     for (let index = 0; index < this.#workers.length; index++) await this.#workers[index];
     await Promise.all(this.#early);
     signal?.removeEventListener('abort', abort);
-    if (signal?.aborted === true) this.#abort();
+    if (signal?.aborted === true) this.#files.discard();
     await this.#files.settled();
     await this.#files.close();
+    if (signal?.aborted === true) this.#abort();
     return this.#outcomes;
   }
 
@@ -230,8 +231,8 @@ class DownloadSet {
     }
   }
 
+  /** What has its name by now has come. */
   #abort(): void {
-    this.#files.discard();
     for (const [index, item] of this.#items.entries()) {
       if (this.#outcomes[index] === undefined) {
         this.#settle(index, { item, error: new CarmineError('internal/aborted') });

@@ -12,8 +12,16 @@ export type Order =
       readonly name: string;
       readonly modified: number | undefined;
     }
-  /** Contents of the group become durable, then its names. `devices`: a directory of each file system; `directories`: all. */
-  | { readonly do: 'commit'; readonly devices: readonly number[]; readonly directories: readonly number[] }
+  /**
+   * Contents of the group become durable, then its names. `devices`: a directory of each file system; `directories`: all. `joined`: its names do so
+   * with the next commit, by the sync that the contents of that one need anyway; nobody is told before.
+   */
+  | {
+      readonly do: 'commit';
+      readonly devices: readonly number[];
+      readonly directories: readonly number[];
+      readonly joined?: boolean;
+    }
   /** The group is forgotten. */
   | { readonly do: 'discard' }
   /** Removes what sets left whose process is gone, see `stale`. */
@@ -44,6 +52,8 @@ export function createFileWork(
 ): (orders: readonly Order[]) => void {
   type Kept = Extract<Order, { readonly do: 'keep' }>;
   let group: Kept[] = [];
+  /** Those under their names that may not be durable. */
+  const named: number[] = [];
   let replies: Reply[] = [];
 
   function fail(id: number, thrown: unknown): void {
@@ -108,19 +118,24 @@ export function createFileWork(
       return false;
     }
   }
-  function commit(devices: readonly number[], directories: readonly number[]): void {
-    let waiting = group;
+  function syncNames(directories: readonly number[]): void {
+    for (const directory of directories) sync(directory);
+    for (const id of named.splice(0)) replies.push({ id });
+  }
+  function commit({ devices, directories, joined }: Extract<Order, { readonly do: 'commit' }>): void {
+    let nameless = group;
     group = [];
-    let named = false;
     try {
-      if (system !== undefined) for (const device of devices) sync(device);
-      named = true;
-      waiting = waiting.filter(name);
-      for (const directory of system === undefined ? directories : devices) sync(directory);
-      for (const { id } of waiting) replies.push({ id });
+      // Contents of this group; and names of the one before, if they wait for it.
+      if (system !== undefined) syncNames(devices);
+      const waiting = nameless;
+      nameless = [];
+      for (const order of waiting) if (name(order)) named.push(order.id);
+      if (joined !== true && named.length > 0) syncNames(system === undefined ? directories : devices);
     } catch (thrown) {
-      for (const order of waiting) {
-        if (!named) drop(order);
+      for (const id of named.splice(0)) fail(id, thrown);
+      for (const order of nameless) {
+        drop(order);
         fail(order.id, thrown);
       }
     }
@@ -155,7 +170,7 @@ export function createFileWork(
         keep(order);
         return;
       case 'commit':
-        commit(order.devices, order.directories);
+        commit(order);
         return;
       case 'discard':
         for (const kept of group.splice(0)) drop(kept);

@@ -44,8 +44,12 @@ export class SmallFiles {
   #lastId = 0;
   readonly #asked = new Map<number, (reply: Exclude<Reply, 'committed'>) => void>();
   #orders: Order[] = [];
+  /** Files that nobody was told of, and those among them that are in no group yet. */
   #waiting = 0;
+  #fresh = 0;
   #committing = 0;
+  /** There are names that wait for the next commit. */
+  #joined = false;
   #idle: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #broken: Error | undefined;
@@ -119,7 +123,8 @@ export class SmallFiles {
       } else file.done();
     });
     this.#order({ do: 'keep', id, fd, nameless, at, name: directory.pathOf(name), modified });
-    if (++this.#waiting === 1) this.#timer = setTimeout(() => this.commit(), longestWait);
+    this.#waiting++;
+    if (++this.#fresh === 1) this.#timer ??= setTimeout(() => this.commit(), longestWait);
     this.#commitWhenWorthIt();
   }
 
@@ -151,13 +156,15 @@ export class SmallFiles {
     }
   }
 
-  /** Gives those that wait their names. */
-  commit(): void {
+  /** Gives those that wait their names; `joined`: these become durable with the next commit. */
+  commit(joined = false): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#waiting === 0) return;
+    if (this.#fresh === 0 && !this.#joined) return;
+    this.#fresh = 0;
+    this.#joined = joined;
     this.#committing++;
-    this.#order({ do: 'commit', devices: [...this.#devices.values()], directories: this.#open });
+    this.#order({ do: 'commit', devices: [...this.#devices.values()], directories: this.#open, joined });
     this.#flush();
   }
 
@@ -199,9 +206,14 @@ export class SmallFiles {
     if (this.#orders.length >= ordersAtOnce) this.#flush();
   }
 
-  /** One group at a time: those that come while it goes to the disk are the next one. */
+  /**
+   * One group at a time: those that come while it goes to the disk are the next one, whose contents and this one's names need one sync together. Where
+   * there is no next one, names do not wait for it.
+   */
   #commitWhenWorthIt(): void {
-    if (this.#committing === 0 && this.#waiting >= smallestGroup) this.commit();
+    if (this.#committing > 0) return;
+    if (this.#fresh >= smallestGroup) this.commit(true);
+    else if (this.#joined) this.commit();
   }
 
   #onReply(replies: readonly Reply[]): void {
@@ -216,7 +228,7 @@ export class SmallFiles {
     }
     this.#commitWhenWorthIt();
     if (this.#committing > 0) return;
-    if (this.#waiting > 0 && this.#timer === undefined) this.#timer = setTimeout(() => this.commit(), longestWait);
+    if (this.#fresh > 0 && this.#timer === undefined) this.#timer = setTimeout(() => this.commit(), longestWait);
     for (const tell of this.#idle.splice(0)) tell();
   }
 
@@ -225,6 +237,8 @@ export class SmallFiles {
     const { message } = error;
     this.#broken = error;
     this.#committing = 0;
+    this.#joined = false;
+    this.#fresh = 0;
     this.#onReply([...this.#asked.keys()].map((id) => ({ id, code: 'EIO', message })));
   }
 }
@@ -250,8 +264,10 @@ function writeAll(fd: number, chunks: readonly Uint8Array[]): void {
  * what is in use. UNSPECIFIED, as all temporary names are.
  */
 export function nextName(): string {
-  return `BIT${thisBoot()}${digits(process.pid)}${digits(++names)}.tmp`;
+  owner ??= `BIT${thisBoot()}${digits(process.pid)}`;
+  return `${owner}${digits(++names)}.tmp`;
 }
+let owner: string | undefined;
 
 function digits(value: number): string {
   return value.toString(16).toUpperCase().padStart(8, '0').slice(-8);
