@@ -99,6 +99,35 @@ describe('many small files', () => {
     expect(one.connections + two.connections).toBeLessThan(8);
   });
 
+  it('are asked for as a parser writes their URLs, however they are written', async () => {
+    const origin = await start(({ path }, socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`);
+      return false;
+    });
+    const { host } = new URL(origin.url);
+    const paths = [
+      '',
+      '/',
+      '/a/b',
+      '//a//',
+      '/a/./b',
+      '/a/../b',
+      '/a/.',
+      '/.a',
+      '/a..b/~_-',
+      '/a%2fb?c',
+      '/é',
+      '/a b',
+      '/x?y=/..',
+      '/x#y',
+    ];
+    const urls = [...paths.map((path) => `http://${host}${path}`), `HTTP://${host}/a/../b`, `http://u@${host}/a`];
+    const items = urls.map((url, index) => ({ url, path: join(folder, `file-${index}`) }));
+    expect(errors(await downloadAll(items, { concurrency: 1 }))).toEqual([]);
+    const asked = urls.map((_, index) => readFileSync(join(folder, `file-${index}`), 'utf8'));
+    expect(asked).toEqual(urls.map((url) => new URL(url).pathname + new URL(url).search));
+  });
+
   it('come in pieces of any size', async () => {
     const origin = await start(({ path }, socket) => {
       const all = plain(path);

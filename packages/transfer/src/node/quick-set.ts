@@ -34,6 +34,8 @@ export class QuickSet {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #secureContexts: SecureContexts;
   readonly #origins = new Map<string, Origin>();
+  /** By how they are written before the paths of plain URLs. */
+  readonly #written = new Map<string, Origin>();
   readonly #open = new Set<QuickConnection<Planned>>();
   /** Files before this one are planned. */
   #next = 0;
@@ -121,14 +123,27 @@ export class QuickSet {
 
   #plan(): void {
     const index = this.#next++;
-    const url = URL.parse(this.#urls[index]?.url ?? '');
+    const written = this.#urls[index]?.url ?? '';
+    // Most URLs are as a parser would write them: of those only the first one at an origin needs one.
+    const [, prefix = '', path] = plainUrl.exec(written) ?? [];
+    let origin = this.#written.get(prefix);
+    if (origin !== undefined && path !== undefined) {
+      this.#add(origin, index, path);
+      return;
+    }
+    const url = URL.parse(written);
     if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
       this.#taker.careful(index);
       return;
     }
-    const origin = this.#originOf(url);
+    origin = this.#originOf(url);
+    if (path !== undefined) this.#written.set(prefix, origin);
+    this.#add(origin, index, url.pathname + url.search);
+  }
+
+  #add(origin: Origin, index: number, path: string): void {
     if (origin.careful) this.#taker.careful(index);
-    else origin.queue.push({ index, request: `GET ${url.pathname}${url.search}${origin.request}` });
+    else origin.queue.push({ index, request: `GET ${path}${origin.request}` });
   }
 
   #originOf({ origin: name, host }: URL): Origin {
@@ -163,6 +178,8 @@ interface Origin {
   nearest: number;
 }
 
+/** Nothing in the path is for a parser to change: no escapes, no characters to be escaped, no segments that begin with a dot. */
+const plainUrl = /^(https?:\/\/[a-z\d.:-]+)((?:\/(?!\.)[\w~.-]*)+)$/;
 /** How long an answer takes at most while the first connections keep a near server busy, in milliseconds. */
 const near = 1;
 const mostTrouble = 3;
