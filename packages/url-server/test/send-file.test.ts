@@ -233,4 +233,24 @@ describe.runIf(nativeFile !== undefined)('sendfile', () => {
     expect(await Promise.all(ends)).toEqual([false]);
     expect(waited).toBeGreaterThan(0);
   });
+
+  it('keeps away from where the system may be reading ahead', async () => {
+    const calls = nativeFile as NativeFile;
+    const absent = content.length - 2 * 1024 * 1024;
+    const reached: number[] = [];
+    native = {
+      ...calls,
+      residentBytes: (_file, from, length) => Math.max(0, Math.min(length, absent - from)),
+      send: (socket, file, from, length) => {
+        reached.push(from + length);
+        return calls.send(socket, file, from, length);
+      },
+    };
+    const socket = await open();
+    socket.write(get());
+    expect((await bodies(socket, 1))[0]?.equals(content)).toBe(true);
+    expect(reached.length).toBeGreaterThan(0);
+    expect(Math.max(...reached)).toBeLessThanOrEqual(absent - 16 * 1024 * 1024);
+    socket.destroy();
+  });
 });

@@ -55,13 +55,15 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   if (!small && !isKnown(out.socket)) limitUnsent(waitingWrite);
   /** The next ordinary write only waits for room: more is not read for it. */
   let waiting = position < rawUntil && descriptorOf(out.socket) !== undefined;
-  let residentUntil = position;
+  /** Up to where it is known to be in memory, and how far of that sendfile may go. */
+  let [seenUntil, rawTo] = [position, position];
   /** Up to here no more probes. */
   let coldUntil = position;
   let coldStretch = firstColdStretch;
   let queuedPages = false;
   while (position <= range.last) {
-    const raw = native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(position);
+    const raw =
+      native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(native, position);
     if (native !== undefined && raw > 0) {
       if (changed()) return false;
       // Zero where the socket has just gone: the ordinary write finds out.
@@ -148,18 +150,26 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     return 'all';
   }
 
-  function rawLength(from: number): number {
-    if (native === undefined || Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
+  function rawLength(calls: NativeFile, from: number): number {
+    if (Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
     if (descriptorOf(out.socket) === undefined) return 0;
     if (from < coldUntil) return 0;
-    if (residentUntil - from < waitingWrite) {
-      const asked = Math.min(rawChunk, rawUntil - from);
-      const found = native.residentBytes(fd, from, asked);
-      // Where the file begins to be absent, pages come and go: probes miss some, and sendfile would wait for them.
-      if (found < asked) beCold();
-      residentUntil = from + (found < asked ? 0 : found);
+    if (rawTo - from < waitingWrite && rawTo < rawUntil) look(calls, from);
+    return Math.max(0, Math.min(rawChunk, rawTo - from));
+  }
+
+  /** How far sendfile may go: what is in memory, and not where the system may just be reading ahead, for which sendfile would wait. */
+  function look(calls: NativeFile, from: number) {
+    const seen = Math.max(seenUntil, from);
+    const asked = Math.min(from + rawChunk + mostReadAhead, rawUntil) - seen;
+    if (asked > 0 && calls.residentBytes(fd, seen, asked) < asked) {
+      beCold();
+      seenUntil = from;
+      return;
     }
-    return residentUntil - from;
+    seenUntil = seen + Math.max(0, asked);
+    const quiet = seenUntil === rawUntil && coldUntil === range.first;
+    rawTo = Math.max(from, quiet ? seenUntil : seenUntil - mostReadAhead);
   }
 
   function beCold() {
@@ -204,6 +214,11 @@ const passing = pageAligned(mostPassing + pageSize);
 const rawMinimum = 8 * 1024 * 1024;
 /** After a place that is not in memory, so much is read without looking; twice as much after the next. */
 const firstColdStretch = 8 * 1024 * 1024;
+/**
+ * Pages count as being in memory as soon as the system has begun to read them. So far beyond what anybody reads it may be doing that: twice
+ * `read_ahead_kb` of most disks, and of all here.
+ */
+const mostReadAhead = 16 * 1024 * 1024;
 /** Asked of sendfile in one turn of the event loop. */
 const rawChunk = 2 * 1024 * 1024;
 const smallBuffers = new BufferPool(waitingWrite, 64);
