@@ -10,8 +10,6 @@ import { RunningStreams } from './running-streams.ts';
 import type { TransferResult } from './transfer-progress.ts';
 import { YieldProbe } from './yield-probe.ts';
 
-export type { RunningDigest } from './run-types.ts';
-
 export interface TransferRun {
   readonly finished: Promise<TransferResult>;
   stop(): void;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { download, nodeDisk } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Extent } from '../src/extents.ts';
+import { type Extent, ExtentSet } from '../src/extents.ts';
 import { JournalFile } from '../src/journal-file.ts';
 
 const GiB = 2 ** 30;
@@ -86,8 +86,10 @@ describe('a file of more than 4 GiB', () => {
       expect(result.length).toBe(length);
       expect(statSync(path).size).toBe(length);
       for (const extent of missing) expect(read(extent).equals(contentOf(extent))).toBe(true);
-      const fetched = asked.reduce((sum, { start, end }) => sum + end - start, 0);
-      expect(fetched).toBe(missing.reduce((sum, { start, end }) => sum + end - start, 0));
+      // All that is missing, and nothing of what is there; an idle connection may ask for a part of what a slow one was to bring.
+      const fetched = new ExtentSet();
+      for (const extent of asked) fetched.add(extent);
+      expect(fetched.extents).toEqual(missing);
       expect(seen.at(-1)).toBe(length);
     },
   );

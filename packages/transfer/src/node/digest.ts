@@ -1,7 +1,7 @@
 import { CarmineError } from '@carmine/errors';
 import { DigestOrder } from '../digest-order.ts';
 import type { DiskFile } from '../disk.ts';
-import type { RunningDigest } from '../transfer-run.ts';
+import type { RunningDigest } from '../run-types.ts';
 import { DigestThread } from './digest-thread.ts';
 import { crypto } from './on-demand.ts';
 
