@@ -7,6 +7,7 @@ import { networksScenario } from './scenarios/networks.ts';
 import { smallJobScenario } from './scenarios/small-job.ts';
 import { transferScenario } from './scenarios/transfer.ts';
 import { urlServerScenario } from './scenarios/url-server.ts';
+import { coldScenario } from './scenarios/url-server-cold.ts';
 import { crowdScenario } from './scenarios/url-server-crowd.ts';
 import { urlTableScenario } from './scenarios/url-table.ts';
 import { wsmanScenario } from './scenarios/wsman.ts';
@@ -25,6 +26,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'small-job': smallJobScenario,
   networks: networksScenario,
   'url-server': urlServerScenario,
+  'url-server-cold': coldScenario,
   'url-server-crowd': crowdScenario,
   'url-table': urlTableScenario,
 };
