@@ -234,6 +234,35 @@ describe.runIf(nativeFile !== undefined)('sendfile', () => {
     expect(waited).toBeGreaterThan(0);
   });
 
+  it('is over only when a peer of this system has read everything: what it has not read are the pages themselves', async () => {
+    const calls = nativeFile as NativeFile;
+    let asked = 0;
+    native = {
+      ...counting(calls),
+      // Acknowledged, and not read; then the file changes, and then it is read.
+      unread: () => {
+        if (++asked === 3) utimesSync(path, new Date(), new Date(0));
+        return asked === 2 ? 1 : 0;
+      },
+    };
+    const before = counted.bytes;
+    const socket = await open();
+    socket.write(get());
+    expect(await bodies(socket, 1)).toEqual([]);
+    expect(await Promise.all(ends)).toEqual([false]);
+    expect([asked, counted.bytes > before]).toEqual([3, true]);
+  });
+
+  it('is not for peers of this system whose queue cannot be seen', async () => {
+    const before = counted.calls;
+    native = { ...counting(nativeFile as NativeFile), unread: () => undefined };
+    const socket = await open();
+    socket.write(get());
+    expect((await bodies(socket, 1))[0]?.equals(content)).toBe(true);
+    expect(counted.calls).toBe(before);
+    socket.destroy();
+  });
+
   it('keeps away from where the system may be reading ahead', async () => {
     const calls = nativeFile as NativeFile;
     const absent = content.length - 2 * 1024 * 1024;

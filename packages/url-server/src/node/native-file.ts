@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
+import { createPeerQueue, type PeerQueue } from './peer-queue.ts';
 
 /** System calls on files and sockets that Node has no function for. Numbers of bytes; 0 where there is nothing or no room. */
-export interface NativeFile {
+export interface NativeFile extends PeerQueue {
   /** sendfile(2) into a socket that does not block. 0 too for errors, which an ordinary write then meets. */
   send(socket: number, file: number, position: number, length: number): number;
   /**
@@ -72,6 +73,7 @@ function load(): NativeFile | undefined {
     const isResident = (file: number, position: number): boolean =>
       isCached(file, position) ?? readAt(file, probe, 1, position) > 0;
     return {
+      ...createPeerQueue(ffi),
       send(socket, file, position, length) {
         offset.writeBigInt64LE(BigInt(position));
         return Math.max(0, Number(sendfile(socket, file, offset, BigInt(length))));

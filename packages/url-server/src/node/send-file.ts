@@ -40,13 +40,14 @@ export interface SendOptions {
  * written at once, many times in one turn, and the rest in the ordinary way when there is no more room.
  *
  * What sendfile has queued are the file's own pages: a change of the file changes them until the peer has them. So before
- * the last bytes, which are read and written as ever, everything before them is acknowledged and the version looked at.
+ * the last bytes, which are read and written as ever, everything before them is acknowledged and the version looked at. A peer of this system
+ * gets the pages themselves: it has them when it has read them.
  */
 export async function sendFile(options: SendOptions): Promise<boolean> {
   const { file, version, range, out, native, stopped } = options;
   const { fd } = file;
   const size = range.last - range.first + 1;
-  const rawUntil = native === undefined || size < rawMinimum ? range.first : range.last + 1 - finalBytes;
+  const rawUntil = size < rawMinimum || !mayFollow() ? range.first : range.last + 1 - finalBytes;
   const changed = () => stopped() || !sameVersion(toVersion(fstatSync(fd, { bigint: true })), version);
   const small = size <= smallSize;
   let position = range.first;
@@ -150,6 +151,11 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     return 'all';
   }
 
+  /** Whether it can be known when the peer has everything. */
+  function mayFollow(): boolean {
+    return native !== undefined && descriptorOf(out.socket) !== undefined && native.unread(out.socket) !== undefined;
+  }
+
   function rawLength(calls: NativeFile, from: number): number {
     if (Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
     if (descriptorOf(out.socket) === undefined) return 0;
@@ -192,7 +198,8 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     for (let [before, pause] = [-1, 1]; ; ) {
       const socket = descriptorOf(out.socket);
       if (socket === undefined || stopped()) return false;
-      const missing = calls.unacknowledged(socket);
+      const missing = calls.unacknowledged(socket) || calls.unread(out.socket);
+      if (missing === undefined) return false;
       if (missing === 0) return true;
       // Something moves: the time-out for idle connections starts again.
       if (missing !== before) out.socket.setTimeout(out.socket.timeout ?? 0);
