@@ -37,7 +37,8 @@ export class Relay {
         socket.on('end', () => other.end());
         socket.on('close', () => {
           this.#sockets.delete(socket);
-          other.destroy();
+          // Who has said everything and closes leaves the other one time to get it.
+          if (!socket.readableEnded) other.destroy();
         });
       }
       client.on('data', (chunk: Buffer) => {
