@@ -96,7 +96,9 @@ describe('a digest of what is in receive buffers', () => {
         'content-range': `bytes ${start}-${last}/${content.length}`,
         'content-length': Number(last) + 1 - Number(start),
       });
-      response.write(content.subarray(Number(start), Number(start) + 3_000_001), () => response.destroy());
+      // Never more than it announced: that would be the beginning of another answer.
+      const some = Math.floor((Number(last) - Number(start)) / 2);
+      response.write(content.subarray(Number(start), Number(start) + some), () => response.destroy());
       return true;
     };
     expect((await fetchPoisoned(origin.url, { connections: 3 })).sha256).toBe(sha256);
