@@ -40,6 +40,7 @@ export class ConnectionGovernor {
   begin(latency: number, left: number, now: number, { inOrder = false, secure = false } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
+    this.#inOrder = false;
     if (latency >= farAway) {
       this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
       return;

@@ -37,6 +37,16 @@ describe('connections to a near server', () => {
     expect([0.5, 1, 2].map((seconds) => slow(seconds, true))).toEqual([1, 2, 3]);
   });
 
+  it('are those of a far server when another one, which is far, takes the place of a near one', () => {
+    const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
+    governor.begin(1, 100_000 * MiB, 0, { inOrder: true });
+    governor.begin(50, 100_000 * MiB, 0, { inOrder: true });
+    expect(governor.target(0)).toBe(16);
+    for (let now = 0; now < 5_000; now += 500) governor.observe(now * 300_000, 16, now, true);
+    // That much would do for a near one.
+    expect(governor.target(5_000)).toBe(32);
+  });
+
   it('stay one for a digest where two bring no more', () => {
     const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
     governor.begin(1, 100_000 * MiB, 0, { inOrder: true });
