@@ -21,6 +21,8 @@ export class PlannerState {
   done: ExtentSet;
   /** True when the journal's header is that of the source. */
   prepared: boolean;
+  /** It goes on with what an earlier run received. */
+  continues: boolean;
   /** Headers, or none, that are being written. */
   preparing = 0;
   /** Bytes, of all streams. */
@@ -42,6 +44,7 @@ export class PlannerState {
     this.verification = new Verification(resumed?.verified);
     this.done = new ExtentSet(resumed?.done.extents);
     this.prepared = resumed !== undefined;
+    this.continues = this.prepared;
   }
 
   /** It was decided that it ends, and how. */
@@ -94,6 +97,7 @@ export class PlannerState {
   /** Voids what the journal holds; `source` is what it will hold from now on, undefined when that is not known. */
   prepare(source: Source | undefined): void {
     this.prepared = false;
+    this.continues = false;
     this.preparing++;
     this.done = new ExtentSet();
     this.verification.forget();

@@ -31,7 +31,7 @@ class FilePlanner implements Planner {
   constructor(options: PlannerOptions) {
     this.#state = new PlannerState(options);
     this.#work = new WorkSharing(this.#state, options);
-    this.#setbacks = new Setbacks(this.#state, this.#work, options.resumed !== undefined);
+    this.#setbacks = new Setbacks(this.#state, this.#work);
     this.#answers = new Answers(this.#state, this.#work, this.#setbacks);
   }
 

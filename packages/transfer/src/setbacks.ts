@@ -9,8 +9,6 @@ import type { WorkSharing } from './work-sharing.ts';
 export class Setbacks {
   readonly #state: PlannerState;
   readonly #work: WorkSharing;
-  /** Something was there at the beginning. */
-  readonly #resumed: boolean;
   /** Files begun anew because nothing tied their parts together. */
   #restarts = 0;
   #changes = 0;
@@ -19,10 +17,9 @@ export class Setbacks {
   /** Waits since then. */
   #waits = 0;
 
-  constructor(state: PlannerState, work: WorkSharing, resumed: boolean) {
+  constructor(state: PlannerState, work: WorkSharing) {
     this.#state = state;
     this.#work = work;
-    this.#resumed = resumed;
   }
 
   /** The stream ends without having brought what it was to bring. */
@@ -47,7 +44,7 @@ export class Setbacks {
       return;
     }
     // Ranges were only hoped for, and the answer with everything was cut short for them: the file is begun anew, by one alone.
-    if (error.code === 'transfer/no-ranges' && !this.#resumed && known.ranges === undefined) {
+    if (error.code === 'transfer/no-ranges' && !state.continues && known.ranges === undefined) {
       known.ranges = false;
       this.#beginAnew();
       return;

@@ -36,6 +36,10 @@ function drive(options: PlannerOptions) {
   };
 }
 
+function requestsIn(commands: readonly PlannerCommand[]) {
+  return commands.filter((command) => command.type === 'request');
+}
+
 /** Up to the first requests for data. */
 function begun(options: PlannerOptions, described = describe1000) {
   const driven = drive(options);
@@ -327,6 +331,46 @@ describe('planner', () => {
     expect(drive({ resumed: { source, done } }).tell({ type: 'start' })).toEqual([
       { type: 'complete', sha256: undefined },
     ]);
+  });
+
+  it.each([
+    ['a new one', undefined],
+    ['a resumed one of another version', { source: { length: 1_000, etag: '"0"' }, done: [{ start: 0, end: 500 }] }],
+  ])('%s begins anew where ranges, which were only hoped for, are not known', (_what, journal) => {
+    const resumed = journal === undefined ? undefined : { ...journal, done: new ExtentSet(journal.done) };
+    const { tell } = drive({ connections: 2, probe: false, resumed });
+    let asked = requestsIn(tell({ type: 'start' }));
+    if (resumed !== undefined) {
+      const [changed] = requestsIn(tell({ type: 'responded', stream: asked[0]?.stream ?? 0, head: head(412, {}) }));
+      expect(changed?.request.method).toBe('HEAD');
+      tell({ type: 'responded', stream: changed?.stream ?? 0, head: head(405, {}) });
+      asked = requestsIn(tell({ type: 'ended', stream: changed?.stream ?? 0 }));
+    }
+    const whole = asked[0]?.stream ?? 0;
+    const everything = head(200, { etag: '"1"', 'content-length': '1000' });
+    const [second] = requestsIn(tell({ type: 'responded', stream: whole, head: everything }));
+    tell({ type: 'prepared' });
+    // The answer with everything is cut short where the second one is to begin.
+    const end = second?.request.range?.start ?? 0;
+    expect(end).toBeGreaterThan(0);
+    expect(tell({ type: 'received', stream: whole, bytes: end })).toContainEqual({
+      type: 'abort',
+      stream: whole,
+      discard: false,
+    });
+    const after = tell({ type: 'responded', stream: second?.stream ?? 0, head: everything });
+    expect(after.at(-1)).toEqual({ type: 'prepare', source: { length: 1_000, etag: '"1"' } });
+    const again = tell({ type: 'prepared' });
+    expect(again).toMatchObject([{ type: 'request', request: { method: 'GET', range: undefined } }]);
+  });
+
+  it('a resumed one whose server knows no ranges any more ends, as nothing of it can be continued', () => {
+    const resumed = { source: { length: 1_000, etag: '"1"' }, done: new ExtentSet([{ start: 0, end: 500 }]) };
+    const { tell } = drive({ connections: 1, resumed });
+    const [asked] = requestsIn(tell({ type: 'start' }));
+    const everything = head(200, { etag: '"1"', 'content-length': '1000' });
+    tell({ type: 'responded', stream: asked?.stream ?? 0, head: everything });
+    expect(tell({ type: 'prepared' })).toMatchObject([{ type: 'fail', error: { code: 'transfer/no-ranges' } }]);
   });
 
   it('handles offsets beyond 4 GiB', () => {
