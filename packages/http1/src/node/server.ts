@@ -5,6 +5,7 @@ import {
   type TlsOptions,
   type Server as TlsServer,
 } from 'node:tls';
+import { unpaceLocal } from './congestion.ts';
 import { Connection } from './connection.ts';
 import type { Exchange } from './exchange.ts';
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
@@ -42,6 +43,8 @@ export function createHttp1Server(options: Http1ServerOptions): Http1Server {
   const perAddress = new Map<string, number>();
   let sweeper: NodeJS.Timeout | undefined;
   let closing = false;
+  /** Of the listening socket's connections, see there. */
+  let pace: ReturnType<typeof unpaceLocal>;
 
   const server: Server =
     options.tls === undefined
@@ -69,6 +72,7 @@ export function createHttp1Server(options: Http1ServerOptions): Http1Server {
     shared.open++;
     sockets.add(socket);
     sweeper ??= setInterval(sweep, sweepInterval(limits)).unref();
+    pace?.(socket);
     socket.on('error', () => {});
     socket.once('close', () => {
       shared.open--;
@@ -107,6 +111,7 @@ export function createHttp1Server(options: Http1ServerOptions): Http1Server {
         server.listen({ host, port, exclusive }, () => {
           server.off('error', reject);
           server.on('error', onError);
+          pace = unpaceLocal(server);
           const address = server.address() as AddressInfo;
           resolve({ host: address.address, port: address.port });
         });
