@@ -1,6 +1,7 @@
+import { writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createHttp1Server, type Exchange, type Http1ServerOptions } from '../src/node/index.ts';
+import { createHttp1Server, descriptorOf, type Exchange, type Http1ServerOptions } from '../src/node/index.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -238,6 +239,41 @@ describe('a server', () => {
     expect((await until(() => true)).slice(end) === content.toString('latin1')).toBe(true);
     const direct = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
     expect(taken.some((some) => some > 0)).toBe(direct);
+  });
+
+  it('lets octets pass behind a head that is with the operating system, and says when it is not', async () => {
+    const said: boolean[] = [];
+    const { port } = await start((exchange) => {
+      const before = exchange.writeHead();
+      exchange.begin(200, [['Content-Length', '6']]);
+      const whole = exchange.writeHead();
+      said.push(before, whole, exchange.writeHead());
+      const fd = descriptorOf(exchange.socket);
+      if (whole && fd !== undefined) writeSync(fd, 'abc');
+      exchange.end(Buffer.from(whole ? 'def' : 'abcdef'));
+    });
+    const { socket, count } = talk(port);
+    socket.write(get);
+    expect(await count('abcdef', 1)).toMatch(/^HTTP\/1\.1 200 OK\r\nContent-Length: 6\r\n[\s\S]*\r\n\r\nabcdef$/);
+    const direct = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
+    expect(said).toEqual([false, direct, false]);
+  });
+
+  it('lets nothing pass behind a head while something is queued', async () => {
+    const said: boolean[] = [];
+    const { port } = await start((exchange) => {
+      exchange.socket.cork();
+      exchange.socket.write('');
+      exchange.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      exchange.begin(200, [['Content-Length', '3']]);
+      said.push(exchange.writeHead());
+      exchange.end(Buffer.from('abc'));
+      exchange.socket.uncork();
+    });
+    const { socket, count } = talk(port);
+    socket.write(get);
+    expect(await count('abc', 1)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nabc$/);
+    expect(said).toEqual([false]);
   });
 
   it('aborts the signal of an answer whose peer went away', async () => {

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { descriptorOf } from '@carmine/http1/node';
 import { describe, expect, it } from 'vitest';
 import { nativeFile } from '../src/node/native-file.ts';
-import { diagRequest, diagUnread, peerNameOf } from '../src/node/peer-queue.ts';
+import { diagAnswer, diagRequest, peerNameOf } from '../src/node/peer-queue.ts';
+import { handedOver, received } from '../src/node/tcp-info.ts';
 
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('hex');
 const ends = (remoteAddress: string, localAddress: string) => ({
@@ -49,7 +51,7 @@ describe.runIf(littleEndian)('the question for a socket', () => {
     const name = peerNameOf(ends('10.1.2.3', '10.1.2.4'));
     expect(hex(name && diagRequest(name))).toBe(
       '480000001400010000000000000000000206' +
-        '0000ffffffff' +
+        '0200ffffffff' +
         '9c401f90' +
         `0a010203${'0'.repeat(24)}` +
         `0a010204${'0'.repeat(24)}` +
@@ -57,26 +59,59 @@ describe.runIf(littleEndian)('the question for a socket', () => {
     );
   });
 
-  it('is answered by what waits, by that there is none, or not', () => {
-    const answer = new Uint8Array(88);
-    answer.set([88, 0, 0, 0, 20, 0], 0);
+  /** With a `struct tcp_info` behind another attribute. */
+  function answerWith(info: Uint8Array): Uint8Array {
+    const answer = new Uint8Array(88 + 8 + 4 + info.length);
+    answer.set([answer.length, 0, 0, 0, 20, 0], 0);
     answer.set([0x78, 0x56, 0x34, 0x12], 72);
-    expect(diagUnread(answer)).toBe(0x12345678);
-    expect(diagUnread(answer.subarray(0, 75))).toBeUndefined();
+    answer.set([5, 0, 8, 0, 3], 88);
+    answer.set([4 + info.length, 0, 2, 0], 96);
+    answer.set(info, 100);
+    return answer;
+  }
+  const info = new Uint8Array(232);
+  info.set([0, 0, 0, 0, 1], 128);
+
+  it('is answered by what waits and what has come, by that there is none, or not', () => {
+    const answer = answerWith(info);
+    expect(diagAnswer(answer)).toEqual({ unread: 0x12345678, received: 2 ** 32 });
+    expect(diagAnswer(answer.subarray(0, 88))).toEqual({ unread: 0x12345678, received: undefined });
+    expect(diagAnswer(answer.subarray(0, 87))).toBeUndefined();
     const error = (code: number) => {
       const message = new Uint8Array(36);
       message.set([36, 0, 0, 0, 2, 0], 0);
       new DataView(message.buffer).setInt32(16, code, true);
       return message;
     };
-    expect(diagUnread(error(-2))).toBe(0);
-    expect(diagUnread(error(-1))).toBeUndefined();
-    expect(diagUnread(error(0))).toBeUndefined();
-    expect(diagUnread(new Uint8Array(19))).toBeUndefined();
+    expect(diagAnswer(error(-2))).toBe('elsewhere');
+    expect(diagAnswer(error(-1))).toBeUndefined();
+    expect(diagAnswer(error(0))).toBeUndefined();
+    expect(diagAnswer(new Uint8Array(19))).toBeUndefined();
+  });
+
+  it('that is answered with lengths that lead nowhere is answered without what has come', () => {
+    const answer = answerWith(info);
+    for (let cut = 88; cut < answer.length; cut++)
+      expect(diagAnswer(answer.subarray(0, cut))).toEqual({ unread: 0x12345678, received: undefined });
+    for (const length of [0, 3, 255]) {
+      answer.set([length, 0], 88);
+      expect(diagAnswer(answer)).toEqual({ unread: 0x12345678, received: undefined });
+    }
+  });
+
+  it('is about octets, whose numbers are in struct tcp_info', () => {
+    const given = new Uint8Array(216);
+    const view = new DataView(given.buffer);
+    view.setUint32(144, 5, true);
+    view.setBigUint64(200, 1n << 33n, true);
+    view.setBigUint64(208, 7n, true);
+    expect(handedOver(given)).toBe(2 ** 33 - 7 + 5);
+    expect(handedOver(given.subarray(0, 215))).toBeUndefined();
+    expect(received(given.subarray(0, 135))).toBeUndefined();
   });
 });
 
-describe.runIf(nativeFile !== undefined)('what a peer here has not read', () => {
+describe.runIf(nativeFile !== undefined)('what a peer here does not have', () => {
   it.each(['127.0.0.1', '::1'])('is told to the byte, over %s', async (host) => {
     const server = createServer({ pauseOnConnect: true }).listen(0, '::');
     await once(server, 'listening');
@@ -87,18 +122,28 @@ describe.runIf(nativeFile !== undefined)('what a peer here has not read', () => 
       }),
       once(server, 'connection'),
     ])) as [Socket, [Socket]];
-    const unread = () => nativeFile?.unread(accepted);
-    expect(unread()).toBe(0);
+    const fd = descriptorOf(accepted) ?? -1;
+    const missing = () => nativeFile?.missing(accepted, fd);
+    expect(missing()).toBe(0);
     await new Promise((resolve) => accepted.write(Buffer.alloc(12_345), resolve));
-    expect(unread()).toBe(12_345);
+    expect(missing()).toBe(12_345);
     peer.resume();
     let read = 0;
     for (; read < 12_345; ) read += ((await once(peer, 'data')) as [Buffer])[0].length;
-    expect([unread(), read]).toEqual([0, 12_345]);
+    expect([missing(), read]).toEqual([0, 12_345]);
+    // More than there is room for at once; at the end it is read, whether or not it is acknowledged.
+    const much = Buffer.alloc(8 * 1024 * 1024 + 1);
+    peer.pause();
+    const written = new Promise((resolve) => accepted.write(much, resolve));
+    expect(missing()).toBeGreaterThan(0);
+    peer.resume();
+    for (read = 0; read < much.length; ) read += ((await once(peer, 'data')) as [Buffer])[0].length;
+    await written;
+    expect([missing(), read]).toEqual([0, much.length]);
     peer.destroy();
     await once(accepted.resume(), 'close');
     // It has no ends any more.
-    expect(unread()).toBeUndefined();
+    expect(missing()).toBeUndefined();
     await new Promise((resolve) => server.close(resolve));
   });
 });

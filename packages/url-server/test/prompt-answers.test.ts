@@ -1,8 +1,10 @@
+import { writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { prepareFields } from '@carmine/http1';
 import { createHttp1Server, type Exchange } from '@carmine/http1/node';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { NativeFile } from '../src/node/native-file.ts';
+import { PeerReads } from '../src/node/peer-reads.ts';
 import { type PromptAnswer, PromptAnswers } from '../src/node/prompt-answers.ts';
 import { isPromptReader, largestWrite, nextPace } from '../src/node/reader-pace.ts';
 import type { RecentSource } from '../src/node/shared-sources.ts';
@@ -14,16 +16,33 @@ afterEach(async () => {
   for (const each of close.splice(0)) await each();
 });
 
+interface Facts {
+  readonly requests?: number;
+  readonly resident?: number;
+  readonly current?: boolean;
+  /** So much sendfile has room for; undefined: nobody tells what the peer has. */
+  readonly pages?: number;
+}
+
 /** Asks so many times, reading only after all that could be given was; the log, and what came. */
-async function play(ask: Partial<PromptAnswer>, { requests = 1, resident = length, current = true } = {}) {
+async function play(ask: Partial<PromptAnswer>, facts: Facts = {}) {
+  const { requests = 1, resident = length, current = true, pages } = facts;
   const log: string[] = [];
   const native = {
+    missing: () => (pages === undefined ? undefined : 0),
+    isInMemory: () => log.push('looked for pages') > 0 && resident === length,
+    // As sendfile does, which knows nothing of heads.
+    send: (fd: number, _file: number, position: number, most: number) => {
+      const octets = Math.min(most, pages ?? 0);
+      log.push(`sendfile ${most}`);
+      return octets === 0 ? 0 : writeSync(fd, content, position, octets);
+    },
     readResident: (_file: number, into: Buffer) => {
       log.push('read');
       return content.copy(into, 0, 0, resident);
     },
   } as unknown as NativeFile;
-  const answers = new PromptAnswers(native);
+  const answers = new PromptAnswers(native, new PeerReads(native));
   const source: RecentSource = {
     file: { fd: 1 } as RecentSource['file'],
     version: { size: length, device: 1n, inode: 1n, modified: 1n, changed: 1n },
@@ -54,8 +73,8 @@ async function play(ask: Partial<PromptAnswer>, { requests = 1, resident = lengt
         log.push(`failed: ${(error as Error).message}`);
         exchange.destroy();
       },
-      rest: (sent) => {
-        log.push(sent < length ? 'rest' : 'nothing');
+      rest: (sent, pagesQueued) => {
+        log.push(sent < length ? 'rest' : 'nothing', ...(pagesQueued ? ['of pages'] : []));
         void exchange.write(content.subarray(sent)).then(() => {
           source.release();
           exchange.end();
@@ -136,6 +155,47 @@ describe('prompt answers', () => {
     };
     const { log } = await play({ stillAllowed });
     expect(log).toEqual(['takes', 'read', 'looked', 'failed: a bug', 'released']);
+  });
+});
+
+const direct = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
+describe.runIf(direct)('prompt answers to a peer of this system, who can be followed', () => {
+  it('go by sendfile without the last bytes, which are left to who waits', async () => {
+    const { log, text } = await play({}, { pages: length });
+    const left = 64 * 1024;
+    expect(log).toEqual([
+      'takes',
+      'looked for pages',
+      'looked',
+      `sendfile ${length - left}`,
+      'given',
+      'rest',
+      'of pages',
+      'released',
+    ]);
+    expect(text.slice(text.indexOf('\r\n\r\n') + 4) === content.toString('latin1')).toBe(true);
+  });
+
+  it.each([0, 1, 70_000])('go on in the ordinary way when there was room for %s bytes', async (pages) => {
+    const { log, text } = await play({}, { pages });
+    expect(log.filter((line) => line === 'of pages')).toHaveLength(pages === 0 ? 0 : 1);
+    expect(text.slice(text.indexOf('\r\n\r\n') + 4) === content.toString('latin1')).toBe(true);
+    expect(log.at(-1)).toBe('released');
+  });
+
+  it.each([
+    ['the file is another one', {}, { current: false }, ['takes', 'looked for pages', 'looked', 'refused', 'released']],
+    [
+      'it may not be given any more',
+      { stillAllowed: () => false },
+      {},
+      ['takes', 'looked for pages', 'looked', 'refused', 'released'],
+    ],
+    ['not all of it is in memory', {}, { resident: length - 1 }, ['takes', 'looked for pages', 'refused', 'released']],
+  ])('are not given when %s', async (_what, ask, facts, expected) => {
+    const { log, text } = await play(ask, { ...facts, pages: length });
+    expect(log).toEqual(expected);
+    expect(text).toMatch(/^HTTP\/1\.1 404 /);
   });
 });
 

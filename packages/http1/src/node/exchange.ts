@@ -175,6 +175,18 @@ export class Exchange {
     return sent;
   }
 
+  /**
+   * Writes the head at once. True when it is with the operating system and nothing is queued: then octets of the body may be written past this, to the
+   * socket's descriptor, until `write` or another of these is called. Else the head leaves with those.
+   */
+  writeHead(): boolean {
+    const { socket, outgoing } = this.#host;
+    if (this.#waiting === undefined || socket.destroyed || socket.writableEnded) return false;
+    const whole = outgoing.writeTextNow(this.#waiting);
+    if (whole !== undefined) this.#waiting = undefined;
+    return whole === true;
+  }
+
   /** Ends the answer, with its last octets if there are any. */
   end(chunk?: Uint8Array): void {
     const head = this.#waiting;

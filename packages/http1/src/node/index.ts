@@ -1,3 +1,4 @@
+export { isLocal } from './congestion.ts';
 export { type BodyResult, Exchange } from './exchange.ts';
 export { defaultHttp1Limits, type Http1Limits } from './limits.ts';
 export { descriptorOf } from './native-socket.ts';

@@ -79,17 +79,23 @@ export class Outgoing {
    */
   writeSome(text: string | undefined, octets: Uint8Array, from: number, to: number): number | undefined {
     this.flush();
-    if (text !== undefined) {
-      const head = asBuffer(text);
-      const sent = sendNow(this.#socket, head, 0, head.length, true);
-      if (sent === 0) return undefined;
-      if (sent < head.length) {
-        this.#socket.write(head.subarray(sent));
-        return 0;
-      }
-    }
-    const sent = sendNow(this.#socket, octets, from, to);
+    const before = text === undefined || this.writeTextNow(text);
+    if (before === undefined) return undefined;
+    const sent = before ? sendNow(this.#socket, octets, from, to) : 0;
     return sent === 0 && text === undefined ? undefined : sent;
+  }
+
+  /**
+   * Writes a text that more follows at once, where there is room for some of it. True when all of it is with the operating system and nothing is queued
+   * here: what follows may go past this. Undefined when nothing was written.
+   */
+  writeTextNow(text: string): boolean | undefined {
+    this.flush();
+    const octets = asBuffer(text);
+    const sent = sendNow(this.#socket, octets, 0, octets.length, true);
+    if (sent === 0) return undefined;
+    if (sent < octets.length) this.#socket.write(octets.subarray(sent));
+    return sent === octets.length;
   }
 
   /** Nothing follows what was written. */

@@ -6,6 +6,7 @@ import type { ByteRange } from '../range.ts';
 import { validatorsOf } from '../validators.ts';
 import type { FileFacts } from './file-facts.ts';
 import type { NativeFile } from './native-file.ts';
+import type { PeerReads } from './peer-reads.ts';
 import { PromptAnswers } from './prompt-answers.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
 import { SmallAnswers, smallSize } from './small-answers.ts';
@@ -21,10 +22,18 @@ export interface RequestAtOnce {
   /** It is given now, so many octets of the file. */
   readonly given: (length: number) => void;
   /** It is begun; of `range`, which begins where it is to go on, nothing is sent yet. Releases the source. */
-  readonly rest: (source: SharedSource, range: ByteRange, sent: number) => void;
+  readonly rest: (source: SharedSource, range: ByteRange, begun: Begun) => void;
   /** Nothing is sent: the request is looked at anew. */
   readonly refused: () => void;
   readonly failed: (error: unknown) => void;
+}
+
+/** How an answer was begun. */
+export interface Begun {
+  /** Octets of its body. */
+  readonly sent: number;
+  /** They went by sendfile. */
+  readonly pagesQueued: boolean;
 }
 
 /** Answers with one range of a file that is open and in memory, given in the turn of the event loop in which they are asked for, or at its end. */
@@ -34,11 +43,11 @@ export class AnswersAtOnce {
   readonly #small: SmallAnswers;
   readonly #prompt: PromptAnswers;
 
-  constructor(native: NativeFile, sources: SharedSources, facts: FileFacts) {
+  constructor(native: NativeFile, reads: PeerReads, sources: SharedSources, facts: FileFacts) {
     this.#sources = sources;
     this.#facts = facts;
     this.#small = new SmallAnswers(native);
-    this.#prompt = new PromptAnswers(native);
+    this.#prompt = new PromptAnswers(native, reads);
   }
 
   /** False when it must be done otherwise. */
@@ -70,7 +79,8 @@ export class AnswersAtOnce {
     };
     if (small) this.#small.add(answer);
     else {
-      const goOn = (sent: number) => rest(source, { first: range.first + sent, last: range.last }, sent);
+      const goOn = (sent: number, pagesQueued: boolean) =>
+        rest(source, { first: range.first + sent, last: range.last }, { sent, pagesQueued });
       this.#prompt.give({ ...answer, rest: goOn });
     }
     return true;

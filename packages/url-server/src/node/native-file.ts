@@ -12,8 +12,8 @@ export interface NativeFile extends PeerQueue {
   readResident(file: number, into: Buffer, length: number, position: number): number;
   /** How much from `position` on is in memory, as a look every 256 KiB shows. */
   residentBytes(file: number, position: number, length: number): number;
-  /** What the peer has not acknowledged yet: ioctl(2) with SIOCOUTQ. */
-  unacknowledged(socket: number): number;
+  /** All of it is in memory, and none of it is just being read, as a look every 256 KiB shows: who sends it hardly waits for a disk. */
+  isInMemory(file: number, position: number, length: number): boolean;
   /** The system takes no more while so many bytes wait to be sent: setsockopt(2) with TCP_NOTSENT_LOWAT. Undefined: as much as it likes. */
   limitUnsent(socket: number, bytes: number | undefined): void;
 }
@@ -41,37 +41,41 @@ function load(): NativeFile | undefined {
   const ffi = process.getBuiltinModule('node:ffi');
   if (ffi === undefined) return undefined;
   try {
-    const { sendfile, preadv2, ioctl, setsockopt, syscall } = ffi.dlopen(null, {
+    const { sendfile, preadv2, setsockopt, syscall } = ffi.dlopen(null, {
       sendfile: { return: 'i64', arguments: ['i32', 'i32', 'buffer', 'u64'] },
       preadv2: { return: 'i64', arguments: ['i32', 'buffer', 'i32', 'i64', 'i32'] },
-      ioctl: { return: 'i32', arguments: ['i32', 'u64', 'buffer'] },
       setsockopt: { return: 'i32', arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'] },
       // Only for cachestat(2), which C libraries do not know.
       syscall: { return: 'i32', arguments: ['i64', 'i32', 'buffer', 'buffer', 'u32'] },
     }).functions;
     // One call at a time: these are the calls' arguments in memory.
-    const [offset, vector, answer, probe] = [8, 16, 8, 1].map((size) => Buffer.alloc(size)) as [
-      Buffer,
-      Buffer,
-      Buffer,
-      Buffer,
-    ];
+    const [offset, vector, answer] = [8, 16, 8].map((size) => Buffer.alloc(size)) as [Buffer, Buffer, Buffer];
     // Numbers cost less than bigints, so in halves of 64 bits, the lower one first; on s390x, where it is the other way round, nothing ever seems to be in memory.
     const [place, cached] = [new Uint32Array(4), new Uint32Array(10)];
-    /** Undefined: this kernel does not tell, or not us: it tells who may write to the file, or owns it. */
-    const isCached = (file: number, position: number): boolean | undefined => {
+    /** How many pages are; undefined: this kernel does not tell, or not us: it tells who may write to the file, or owns it. */
+    const cachedPages = (file: number, position: number, length: number): number | undefined => {
       place[0] = position % 2 ** 32;
       place[1] = position / 2 ** 32;
-      place[2] = 1;
-      return syscall(cacheStat, file, place, cached, 0) === 0 ? cached[0] !== 0 : undefined;
+      place[2] = length;
+      return syscall(cacheStat, file, place, cached, 0) === 0 ? cached[0] : undefined;
+    };
+    const isCached = (file: number, position: number): boolean | undefined => {
+      const pages = cachedPages(file, position, 1);
+      return pages === undefined ? undefined : pages !== 0;
     };
     const readAt = (file: number, into: Buffer, length: number, position: number): number => {
       vector.writeBigUInt64LE(ffi.getRawPointer(into), 0);
       vector.writeBigUInt64LE(BigInt(length), 8);
       return Math.max(0, Number(preadv2(file, vector, 1, BigInt(position), rwfNoWait)));
     };
+    // The vector for one octet, and behind it the octet: as long as there is one, there is the other. (So large that it never lies where the collector moves things.)
+    const probe = Buffer.alloc(256);
+    probe.writeBigUInt64LE(ffi.getRawPointer(probe) + 16n, 0);
+    probe.writeBigUInt64LE(1n, 8);
+    const isReadable = (file: number, position: number): boolean =>
+      preadv2(file, probe, 1, BigInt(position), rwfNoWait) > 0n;
     const isResident = (file: number, position: number): boolean =>
-      isCached(file, position) ?? readAt(file, probe, 1, position) > 0;
+      isCached(file, position) ?? isReadable(file, position);
     return {
       ...createPeerQueue(ffi),
       send(socket, file, position, length) {
@@ -88,7 +92,12 @@ function load(): NativeFile | undefined {
         for (let at = 0; at < length; at += probeDistance) if (!isResident(file, position + at)) return at;
         return isResident(file, position + length - 1) ? length : length - 1;
       },
-      unacknowledged: (socket) => (ioctl(socket, siocOutQ, answer) === 0 ? answer.readInt32LE() : 0),
+      isInMemory(file, position, length) {
+        const pages = Math.floor((position + length - 1) / pageSize) - Math.floor(position / pageSize) + 1;
+        if ((cachedPages(file, position, length) ?? pages) < pages) return false;
+        for (let at = 0; at < length; at += probeDistance) if (!isReadable(file, position + at)) return false;
+        return isReadable(file, position + length - 1);
+      },
       limitUnsent(socket, bytes) {
         answer.writeUInt32LE(bytes ?? 0xffff_ffff);
         // A system that does not know it goes on as before.
@@ -101,9 +110,8 @@ function load(): NativeFile | undefined {
   }
 }
 
-/** <linux/fs.h>, <linux/sockios.h> */
+/** <linux/fs.h> */
 const rwfNoWait = 8;
-const siocOutQ = 0x5411n;
 /** <netinet/tcp.h> */
 const [ipProtoTcp, tcpNotSentLowat] = [6, 25];
 /** <asm-generic/unistd.h>, Linux 6.5: the same number on every architecture. */

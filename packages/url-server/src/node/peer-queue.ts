@@ -1,12 +1,24 @@
 import type { Socket } from 'node:net';
+import { handedOver, littleEndian, received } from './tcp-info.ts';
 
-/** How far peers of this very system have got. */
+/** How far peers have got. */
 export interface PeerQueue {
+  /** What the peer has not acknowledged yet: ioctl(2) with SIOCOUTQ. */
+  unacknowledged(socket: number): number;
   /**
-   * Bytes that the peer's socket has received and nobody has read yet, when it is a socket of this system (in this network namespace); 0 when it is elsewhere: then
-   * what it has acknowledged has left this system. Undefined: it is here, and the system does not tell.
+   * Of what was sent on a plain connection, with this descriptor here, bytes that the peer does not have. One of this system (in this network namespace) has what it has read, acknowledged
+   * or not: an acknowledgement of the last bytes may come 40 ms later. One that is elsewhere has what it has acknowledged: that has left this system. Undefined: it is here, and the
+   * system does not tell.
    */
-  unread(socket: Socket): number | undefined;
+  missing(peer: Socket, socket: number): number | undefined;
+}
+
+/** The socket at the other end. */
+export interface PeerState {
+  /** Received and not read. */
+  readonly unread: number;
+  /** Received since the connection began, a moment after `unread` was looked at; undefined where the system does not tell. */
+  readonly received: number | undefined;
 }
 
 /** The ends of a connection as the peer's socket has them: 16 octets for each address, of IPv4 the first 4. */
@@ -43,6 +55,7 @@ export function diagRequest({ family, address, port, toAddress, toPort }: PeerNa
   view.setUint16(6, nlmFRequest, littleEndian);
   message[16] = family;
   message[17] = ipProtoTcp;
+  message[18] = 1 << (inetDiagInfo - 1);
   view.setUint32(20, 0xffff_ffff, littleEndian);
   view.setUint16(24, port);
   view.setUint16(26, toPort);
@@ -53,36 +66,107 @@ export function diagRequest({ family, address, port, toAddress, toPort }: PeerNa
   return message;
 }
 
-/** What the answer says: bytes that wait to be read; 0 when there is no such socket; undefined for anything else. */
-export function diagUnread(answer: Uint8Array): number | undefined {
+/** Which question it is, or is answered. */
+function setNumber(message: Uint8Array, number: number): void {
+  new DataView(message.buffer, message.byteOffset).setUint32(8, number, littleEndian);
+}
+
+function numberOf(message: Uint8Array): number {
+  return new DataView(message.buffer, message.byteOffset).getUint32(8, littleEndian);
+}
+
+/** What the answer says; undefined for what is none. */
+export function diagAnswer(answer: Uint8Array): PeerState | 'elsewhere' | undefined {
   if (answer.length < 20) return undefined;
   const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
   const type = view.getUint16(4, littleEndian);
-  if (type === nlmsgError) return view.getInt32(16, littleEndian) === -enoent ? 0 : undefined;
-  return type === sockDiagByFamily && answer.length >= 76 ? view.getUint32(72, littleEndian) : undefined;
+  if (type === nlmsgError) return view.getInt32(16, littleEndian) === -enoent ? 'elsewhere' : undefined;
+  if (type !== sockDiagByFamily || answer.length < attributes) return undefined;
+  return { unread: view.getUint32(72, littleEndian), received: received(infoIn(answer, view)) };
+}
+
+/** The attribute with the socket's `struct tcp_info`; empty where there is none. */
+function infoIn(answer: Uint8Array, view: DataView): Uint8Array {
+  for (let at = attributes; at + 4 <= answer.length; ) {
+    const length = view.getUint16(at, littleEndian);
+    if (length < 4 || at + length > answer.length) break;
+    if (view.getUint16(at + 2, littleEndian) === inetDiagInfo) return answer.subarray(at + 4, at + length);
+    at += (length + 3) & ~3;
+  }
+  return answer.subarray(0, 0);
 }
 
 export function createPeerQueue(ffi: NonNullable<Ffi>): PeerQueue {
-  const { socket, send, recv } = ffi.dlopen(null, {
+  const { socket, send, recv, ioctl, getsockopt } = ffi.dlopen(null, {
     socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
     send: { return: 'i64', arguments: ['i32', 'buffer', 'u64', 'i32'] },
     recv: { return: 'i64', arguments: ['i32', 'buffer', 'u64', 'i32'] },
+    ioctl: { return: 'i32', arguments: ['i32', 'u64', 'buffer'] },
+    getsockopt: { return: 'i32', arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'] },
   }).functions;
-  const answer = new Uint8Array(512);
+  const [answer, info, queued] = [new Uint8Array(1024), new Uint8Array(256), new Int32Array(1)];
+  const [requestOctets, answerOctets] = [BigInt(requestLength), BigInt(answer.length)];
   /** One for the process; the system answers while it is asked. */
   let netlink: number | undefined;
+  /** How often it was asked: what tells whose answer comes. */
+  let asked = 0;
+  /** The question for each connection, which is asked often. */
+  const requests = new WeakMap<Socket, Uint8Array>();
+  /** Of so much that was sent it is known that it has arrived. */
+  const arrived = new WeakMap<Socket, number>();
+
+  function requestFor(peer: Socket): Uint8Array | undefined {
+    // Others may have its ends then.
+    if (peer.destroyed) return undefined;
+    const kept = requests.get(peer);
+    if (kept !== undefined) return kept;
+    const name = peerNameOf(peer);
+    if (name === undefined) return undefined;
+    const request = diagRequest(name);
+    requests.set(peer, request);
+    return request;
+  }
+
+  function ask(peer: Socket): ReturnType<typeof diagAnswer> {
+    const request = requestFor(peer);
+    if (request === undefined) return undefined;
+    netlink ??= socket(afNetlink, sockRaw | sockCloExec | sockNonBlock, netlinkSockDiag);
+    if (netlink < 0) return undefined;
+    asked = (asked + 1) >>> 0;
+    setNumber(request, asked);
+    if (Number(send(netlink, request, requestOctets, 0)) !== request.length) return undefined;
+    for (;;) {
+      const length = Number(recv(netlink, answer, answerOctets, 0));
+      if (length <= 0) return undefined;
+      // Else it is of a question that was given up.
+      if (numberOf(answer) === asked) return diagAnswer(answer.subarray(0, length));
+    }
+  }
+
+  function totalOf(fd: number): number | undefined {
+    const length = Uint32Array.of(info.length);
+    if (getsockopt(fd, ipProtoTcp, tcpInfo, info, length) !== 0) return undefined;
+    return handedOver(info.subarray(0, length[0]));
+  }
+
+  const unacknowledged = (fd: number) => (ioctl(fd, siocOutQ, queued) === 0 ? (queued[0] ?? 0) : 0);
   return {
-    unread(peer) {
-      const name = peerNameOf(peer);
-      if (name === undefined) return undefined;
-      netlink ??= socket(afNetlink, sockRaw | sockCloExec | sockNonBlock, netlinkSockDiag);
-      if (netlink < 0) return undefined;
-      // Nothing is left there of a question whose answer did not come.
-      while (Number(recv(netlink, answer, BigInt(answer.length), 0)) > 0);
-      const request = diagRequest(name);
-      if (Number(send(netlink, request, BigInt(request.length), 0)) !== request.length) return undefined;
-      const length = Number(recv(netlink, answer, BigInt(answer.length), 0));
-      return length <= 0 ? undefined : diagUnread(answer.subarray(0, length));
+    unacknowledged,
+    missing(peer, fd) {
+      // Before it is looked at what he has read: what is acknowledged then has arrived.
+      const waiting = unacknowledged(fd);
+      let state = ask(peer);
+      if (state === undefined) return undefined;
+      if (state === 'elsewhere') return waiting;
+      const total = waiting === 0 ? undefined : totalOf(fd);
+      if (waiting !== 0 && (total === undefined || arrived.get(peer) !== total)) {
+        if (total === undefined || state.received !== total) return Math.max(waiting, state.unread);
+        arrived.set(peer, total);
+        // What arrived between the two numbers of that answer is in one of them only.
+        state = ask(peer);
+        if (state === undefined || state === 'elsewhere') return state && waiting;
+      }
+      return state.unread;
     },
   };
 }
@@ -104,9 +188,11 @@ function addressOf(text: string): Address {
   return { family: inet6, octets: Uint8Array.from(words.flatMap((word) => [word >> 8, word & 0xff])) };
 }
 
-/** Netlink has the processor's order. */
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const [inet, inet6, afNetlink] = [2, 10, 16];
 const [sockRaw, sockNonBlock, sockCloExec] = [3, 0o4000, 0o2000000];
 const [netlinkSockDiag, sockDiagByFamily, nlmFRequest, nlmsgError] = [4, 20, 1, 2];
-const [ipProtoTcp, enoent, requestLength] = [6, 2, 72];
+const [ipProtoTcp, tcpInfo, enoent, requestLength] = [6, 11, 2, 72];
+/** <linux/inet_diag.h>: behind the heads of netlink and of the answer. */
+const [inetDiagInfo, attributes] = [2, 16 + 72];
+/** <linux/sockios.h> */
+const siocOutQ = 0x5411n;

@@ -13,10 +13,11 @@ import { type BodyPart, type FileRequest, planResponse } from '../plan-response.
 import type { ReadingLimits } from '../reading-rate.ts';
 import type { DigestSource } from '../shells.ts';
 import { type FileVersion, validatorsOf } from '../validators.ts';
-import { AnswersAtOnce } from './answers-at-once.ts';
+import { AnswersAtOnce, type Begun } from './answers-at-once.ts';
 import { DataAccess, type DataAccessOptions, mayRead } from './data-access.ts';
 import { FileFacts } from './file-facts.ts';
 import type { NativeFile } from './native-file.ts';
+import { PeerReads } from './peer-reads.ts';
 import type { PortContext } from './port-listener.ts';
 import { sendFile } from './send-file.ts';
 import type { SharedSource, SharedSources } from './shared-sources.ts';
@@ -65,12 +66,16 @@ export class RequestHandler {
   readonly #visitors = new WeakMap<Socket, Visitor>();
   readonly #facts: FileFacts;
   readonly #atOnce: AnswersAtOnce | undefined;
+  readonly #reads: PeerReads | undefined;
 
   constructor(options: RequestHandlerOptions) {
     this.#o = options;
     this.#access = new DataAccess(options);
     this.#facts = new FileFacts(options.digests);
-    this.#atOnce = options.native && new AnswersAtOnce(options.native, options.sources, this.#facts);
+    const { native, sources } = options;
+    if (native === undefined) return;
+    this.#reads = new PeerReads(native);
+    this.#atOnce = new AnswersAtOnce(native, this.#reads, sources, this.#facts);
   }
 
   /** Number of answers being sent. */
@@ -214,7 +219,7 @@ export class RequestHandler {
     });
   }
 
-  /** Sends what `begin` returns, and releases the source. Of an answer that is begun already `sent` octets are under way. */
+  /** Sends what `begin` returns, and releases the source. */
   async #deliver(
     call: Call,
     group: UrlGroup,
@@ -222,7 +227,7 @@ export class RequestHandler {
     request: FileRequest,
     source: SharedSource,
     begin: () => readonly BodyPart[],
-    sent = 0,
+    begun: Begun = { sent: 0, pagesQueued: false },
   ): Promise<void> {
     const { exchange } = call;
     const about = {
@@ -234,12 +239,12 @@ export class RequestHandler {
       started: this.#o.environment.now(),
     };
     const transfer = new Transfer(about, exchange, this.#o.reading, this.#o.now());
-    transfer.bytes = sent;
+    transfer.bytes = begun.sent;
     const number = ++this.#numbers;
     this.#transfers.set(number, transfer);
     call.transfer = transfer;
     try {
-      const whole = await this.#send(transfer, source, begin(), exchange);
+      const whole = await this.#send(transfer, source, begin(), exchange, begun.pagesQueued);
       if (!whole) exchange.destroy();
       else if (!exchange.ended) exchange.end();
     } finally {
@@ -267,8 +272,8 @@ export class RequestHandler {
       given: (length) => {
         call.bytes = length;
       },
-      rest: (source, range, sent) =>
-        this.#attempt(call, () => this.#deliver(call, group, url, request, source, () => [range], sent)),
+      rest: (source, range, begun) =>
+        this.#attempt(call, () => this.#deliver(call, group, url, request, source, () => [range], begun)),
       failed: (error) => this.#failed(call, error),
       refused: () => this.#attempt(call, () => this.#serveAnew(call, group, url.key, request)),
     });
@@ -311,6 +316,7 @@ export class RequestHandler {
     { file, version }: SharedSource,
     body: readonly BodyPart[],
     out: Exchange,
+    pagesQueued: boolean,
   ): Promise<boolean> {
     const { group } = transfer;
     for (const part of body) {
@@ -325,6 +331,8 @@ export class RequestHandler {
         range: part,
         out,
         native: this.#o.native,
+        reads: this.#reads,
+        pagesQueued,
         last: part === body.at(-1),
         rate: () => (group.bandwidthLimit === unlimited ? Number.POSITIVE_INFINITY : group.bandwidthLimit),
         sent: (bytes) => {

@@ -6,6 +6,7 @@ import { type FileVersion, sameVersion } from '../validators.ts';
 import { BufferPool } from './buffer-pool.ts';
 import type { NativeFile } from './native-file.ts';
 import { asFarIn, pageAligned, pageSize } from './page-aligned.ts';
+import type { PeerReads } from './peer-reads.ts';
 import { isKnown, isPromptReader, largestWrite, nextPace, paceOf, waitingWrite } from './reader-pace.ts';
 import { smallSize } from './small-answers.ts';
 import { toVersion } from './source-files.ts';
@@ -27,6 +28,10 @@ export interface SendOptions {
   readonly last: boolean;
   /** Undefined: reads and writes only. */
   readonly native: NativeFile | undefined;
+  /** Of the same; undefined where `native` is. */
+  readonly reads: PeerReads | undefined;
+  /** What came before this range in the same answer went by sendfile. */
+  readonly pagesQueued: boolean;
 }
 
 /**
@@ -44,10 +49,10 @@ export interface SendOptions {
  * gets the pages themselves: it has them when it has read them.
  */
 export async function sendFile(options: SendOptions): Promise<boolean> {
-  const { file, version, range, out, native, stopped } = options;
+  const { file, version, range, out, native, reads, stopped } = options;
   const { fd } = file;
   const size = range.last - range.first + 1;
-  const rawUntil = size < rawMinimum || !mayFollow() ? range.first : range.last + 1 - finalBytes;
+  const rawUntil = size < rawMinimum || !reads?.canFollow(out.socket) ? range.first : range.last + 1 - finalBytes;
   const changed = () => stopped() || !sameVersion(toVersion(fstatSync(fd, { bigint: true })), version);
   const small = size <= smallSize;
   let position = range.first;
@@ -61,7 +66,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
   /** Up to here no more probes. */
   let coldUntil = position;
   let coldStretch = firstColdStretch;
-  let queuedPages = false;
+  let { pagesQueued } = options;
   while (position <= range.last) {
     const raw =
       native === undefined || position === range.first || position >= rawUntil ? 0 : rawLength(native, position);
@@ -70,7 +75,7 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
       // Zero where the socket has just gone: the ordinary write finds out.
       const socket = descriptorOf(out.socket);
       const sent = socket === undefined ? 0 : native.send(socket, fd, position, raw);
-      queuedPages = true;
+      pagesQueued = true;
       options.sent(sent);
       position += sent;
       // A full turn leaves the others theirs; less means that there is no more room.
@@ -79,7 +84,10 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
       waiting = sent > 0;
       if (sent === raw) continue;
     }
-    if (native !== undefined && queuedPages && position >= rawUntil && !(await acknowledged(native))) return false;
+    if (pagesQueued && position >= rawUntil) {
+      if (!(await reads?.everythingRead(out.socket, stopped))) return false;
+      pagesQueued = false;
+    }
     if (native !== undefined && !waiting && isPrompt()) {
       const sent = writeAtOnce(native);
       if (sent === 'changed') return false;
@@ -151,11 +159,6 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     return 'all';
   }
 
-  /** Whether it can be known when the peer has everything. */
-  function mayFollow(): boolean {
-    return native !== undefined && descriptorOf(out.socket) !== undefined && native.unread(out.socket) !== undefined;
-  }
-
   function rawLength(calls: NativeFile, from: number): number {
     if (Number.isFinite(options.rate()) || out.socket.writableLength > 0) return 0;
     if (descriptorOf(out.socket) === undefined) return 0;
@@ -192,23 +195,6 @@ export async function sendFile(options: SendOptions): Promise<boolean> {
     }
     return (await file.read(buffer, 0, length, position)).bytesRead;
   }
-
-  /** Waits until the peer has everything; false when it is gone or the answer is to stop. */
-  async function acknowledged(calls: NativeFile): Promise<boolean> {
-    for (let [before, pause] = [-1, 1]; ; ) {
-      const socket = descriptorOf(out.socket);
-      if (socket === undefined || stopped()) return false;
-      const missing = calls.unacknowledged(socket) || calls.unread(out.socket);
-      if (missing === undefined) return false;
-      if (missing === 0) return true;
-      // Something moves: the time-out for idle connections starts again.
-      if (missing !== before) out.socket.setTimeout(out.socket.timeout ?? 0);
-      // Who takes nothing is not looked at a thousand times a second.
-      pause = missing === before ? Math.min(pause * 2, longestPause) : 1;
-      before = missing;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
-  }
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -229,6 +215,5 @@ const mostReadAhead = 16 * 1024 * 1024;
 /** Asked of sendfile in one turn of the event loop. */
 const rawChunk = 2 * 1024 * 1024;
 const smallBuffers = new BufferPool(waitingWrite, 64);
-const longestPause = 64;
 /** The last bytes of an answer, which are never sent by sendfile. */
-const finalBytes = 64 * 1024;
+export const finalBytes = 64 * 1024;
