@@ -72,7 +72,7 @@ const kinds: Readonly<Record<string, (options: KindOptions) => Promise<Outcome>>
         ...report.failures,
         `${corpus.requests} hostile requests (${corpus.cases} cases at each door), first answers ${counts(corpus.statuses)}`,
         `${suffixes.asked} hostile names, ${suffixes.escapes} escapes, ${counts(suffixes.statuses)}`,
-        `${mutations.transfers} transfers under ${mutations.mutations} changes of their files: ${mutations.whole} whole, ${mutations.mixed} mixed, errors ${counts(mutations.errors)}`,
+        `${mutations.transfers} transfers under ${mutations.mutations} changes of their files: ${mutations.whole} whole, ${mutations.parts} parts, ${mutations.mixed} mixed, errors ${counts(mutations.errors)}`,
         `${slowloris.connections} connections that never end their head: ${slowloris.left} left after ${slowloris.seconds} s; ${slowloris.asked} others answered meanwhile, the slowest after ${slowloris.slowest} ms; ${formatBytes(slowloris.memory)} of memory`,
         `${report.failures.length} failures, seed ${report.seed}, ${report.seconds} s`,
       ],

@@ -32,8 +32,9 @@ export async function tortureHttp(count: number, seed: number, say: (text: strin
     if (suffixes.escapes > 0) failures.push(`${suffixes.escapes} names led somewhere`);
     say(`${suffixes.asked} hostile names: ${suffixes.escapes} escapes`);
     const mutations = await runMutations(doors, Math.ceil(count / 100), seed);
-    if (mutations.mixed > 0) failures.push(`${mutations.mixed} mixed files were accepted`);
+    if (mutations.mixed > 0) failures.push(`${mutations.mixed} mixed files, or parts, were accepted`);
     if (mutations.whole === 0) failures.push('no transfer came to its end under mutations: nothing was tested');
+    if (mutations.parts === 0) failures.push('no part of a file came whole under mutations: nothing was tested');
     say(`${mutations.transfers} transfers under ${mutations.mutations} mutations: ${mutations.mixed} mixed`);
     const slowloris = await runSlowloris(doors, failures);
     return {

@@ -4,6 +4,7 @@ import { CarmineError } from '@carmine/errors';
 import { SeededRandom } from '@carmine/testkit';
 import { download } from '@carmine/transfer/node';
 import type { Doors } from './doors.ts';
+import { readRanges } from './range-reader.ts';
 
 export interface MutationReport {
   readonly transfers: number;
@@ -12,19 +13,23 @@ export interface MutationReport {
   readonly whole: number;
   /** Errors that the client ended with, by code. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Files that were accepted and are of no single version. */
+  /** Files that were accepted and are of no single version, and parts that came whole and are not. */
   readonly mixed: number;
+  /** Parts of files, of half a MiB and more, that came whole to who asks for one after the other. */
+  readonly parts: number;
 }
 
 const atOnce = 12;
 /** Written in place at a time, octets. */
 const piece = 100_000;
+/** Octets. */
+const shortestPart = 512 * 1024;
 /** One transfer, milliseconds; a file that never rests may keep it from its end. */
 const patience = 3_000;
 
 /**
  * Changes the published files in every way that files change, at random moments, under so many transfers of Carmine's own
- * client. Each version is one octet again and again, so a mixture of moments shows at once.
+ * client, and while others read parts of them. Each version is one octet again and again, so a mixture of moments shows at once.
  */
 export async function runMutations(doors: Doors, count: number, seed: number): Promise<MutationReport> {
   const { sandbox, open: door } = doors;
@@ -36,7 +41,7 @@ export async function runMutations(doors: Doors, count: number, seed: number): P
     await writeFile(join(images, name), version(random.below(256)));
     await command('controller', ['url', 'create', `http://+:${door.port}/open/`, name, join(images, name), ...on]);
   }
-  let [mutations, whole, mixed, next] = [0, 0, 0, 0];
+  let [mutations, whole, mixed, parts, next] = [0, 0, 0, 0, 0];
   const errors: Record<string, number> = {};
   let over = false;
   const mutator = async (name: string) => {
@@ -61,24 +66,35 @@ export async function runMutations(doors: Doors, count: number, seed: number): P
       await rm(target, { force: true });
     }
   };
-  const mutators = names.map(mutator);
+  const partReader = async (name: string) => {
+    const place = () => {
+      const first = random.below(longest - shortestPart);
+      return [first, first + shortestPart + random.below(shortestPart) - 1] as const;
+    };
+    const came = (part: Buffer, first: number) => {
+      if (!isOneState(part, first)) mixed++;
+      else if (part.length >= shortestPart) parts++;
+    };
+    while (!over) await readRanges(`http://127.0.0.1:${door.port}/open/${name}`, 200, place, came);
+  };
+  const others = [...names.map(mutator), ...names.map(partReader)];
   await Promise.all(names.map(fetcher));
   over = true;
-  await Promise.all(mutators);
-  return { transfers: count, mutations, whole, errors, mixed };
+  await Promise.all(others);
+  return { transfers: count, mutations, whole, errors, mixed, parts };
 }
 
 /**
  * A state that such a file has been in: one octet all over (whole, or as far as it is written), or written in place up to the
- * border of a piece, or to its end, and old from there on. What was read at two moments has another border, or more of them.
+ * border of a piece, or to its end, and old from there on. What was read at two moments has another border, or more of them. The same of a part that begins at `at`.
  */
-function isOneState(content: Buffer): boolean {
+function isOneState(content: Buffer, at = 0): boolean {
   const first = content[0];
   const border = content.findIndex((octet) => octet !== first);
   if (border < 0) return true;
   const second = content[border];
   return (
-    (border % piece === 0 || border === lengthOf(first ?? 0)) &&
+    ((at + border) % piece === 0 || at + border === lengthOf(first ?? 0)) &&
     content.subarray(border).every((octet) => octet === second)
   );
 }
@@ -87,6 +103,8 @@ function isOneState(content: Buffer): boolean {
 function lengthOf(number: number): number {
   return 65_536 + (number % 251) * 16_000;
 }
+
+const longest = lengthOf(250);
 
 function version(number: number): Buffer {
   return Buffer.alloc(lengthOf(number), number);
