@@ -117,9 +117,9 @@ export class Checkpoints {
    * are passed by as much.
    */
   #pauseAt(slot: Slot, now: number | undefined): number {
-    const rate = now === undefined || this.#mostBytes === this.#bytes ? undefined : slot.meter.rate(now);
-    const swift = Math.min(this.#mostBytes, ((rate ?? 0) * swiftTime) / 1_000);
-    const bytes = Math.max(this.#bytes, swift);
+    // Not known yet: whatever it brings until then, it brings quickly.
+    const rate = now === undefined ? 0 : (slot.meter.rate(now) ?? Number.POSITIVE_INFINITY);
+    const bytes = Math.max(this.#bytes, Math.min(this.#mostBytes, (rate * swiftTime) / 1_000));
     return Math.max(bytes - 2176 * 1024, bytes / 2);
   }
 }

@@ -35,9 +35,9 @@ export class ConnectionGovernor {
 
   /**
    * The server answered after `latency` milliseconds; `left` bytes are to be fetched. `inOrder`: a digest follows what comes, so that one connection, where it is
-   * enough, saves keeping or reading again what others bring early. `secure`: over TLS, which one thread deciphers for all connections.
+   * enough, saves keeping or reading again what others bring early.
    */
-  begin(latency: number, left: number, now: number, { inOrder = false, secure = false } = {}): void {
+  begin(latency: number, left: number, now: number, { inOrder = false } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
     this.#inOrder = false;
@@ -45,7 +45,7 @@ export class ConnectionGovernor {
       this.#target = Math.min(farConnections, Math.max(1, Math.floor(left / farShare)));
       return;
     }
-    const few = left < this.#largeFile ? 1 : secure ? quickSecureConnections : quickConnections;
+    const few = left < this.#largeFile ? 1 : quickConnections;
     this.#inOrder = inOrder && latency < veryNear && few > 1;
     if (this.#inOrder) this.#nextSample = now;
     else this.#target = few;
@@ -154,8 +154,7 @@ const veryNear = 5;
 /** Bytes per second: what comes in order so fast is not kept waiting by the network. */
 const plenty = 200e6;
 /** On a quick network one is nearly enough; far away the first one would be alone for too long. */
-const quickConnections = 4;
-const quickSecureConnections = 3;
+const quickConnections = 3;
 const farConnections = 16;
 /** UNSPECIFIED. Other programs stop at 16; with packets lost each one more brings its full share. */
 const maximumConnections = 32;

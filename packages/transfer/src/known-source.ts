@@ -36,10 +36,6 @@ export class KnownSource {
     return this.#previous;
   }
 
-  get secure(): boolean {
-    return this.#url?.startsWith('https:') === true;
-  }
-
   /** Where the origin's list of blocks is, if an answer named one. */
   get blockList(): string | undefined {
     return this.#blockList;

@@ -35,10 +35,7 @@ export class WorkSharing {
     if (this.#governed || known.current === undefined) return;
     this.#governed = true;
     this.#near = latency < near;
-    this.governor.begin(latency, known.current.length - done.total, now, {
-      inOrder: known.wantsDigest,
-      secure: known.secure,
-    });
+    this.governor.begin(latency, known.current.length - done.total, now, { inOrder: known.wantsDigest });
   }
 
   /** The server has something else; the next first answer counts. */
