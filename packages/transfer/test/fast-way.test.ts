@@ -8,6 +8,7 @@ import { credentialAuthenticators, type DownloadOptions, download } from '@carmi
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BufferPool, ReceiveBuffer } from '../src/node/buffer-pool.ts';
 import { type AttemptControl, ConnectionLogon } from '../src/node/connection.ts';
+import { peerOf } from '../src/node/peer.ts';
 import { RawConnection } from '../src/node/raw-connection.ts';
 import { createSecureContexts } from '../src/node/secure-contexts.ts';
 import { authority, server } from './support/certificates.ts';
@@ -246,7 +247,8 @@ describe('a connection that was given up', () => {
     const url = new URL(origin.url).origin;
     const options = { trust: [authority] };
     const logon = new ConnectionLogon(url, undefined);
-    const connection = new RawConnection(url, true, logon, options, createSecureContexts(options), pool);
+    const peer = peerOf(url, true, logon, options, createSecureContexts(options));
+    const connection = new RawConnection(peer, options, pool);
     let control: AttemptControl | undefined;
     const chunk = await new Promise<Uint8Array>((resolve, reject) => {
       connection.send(

@@ -3,8 +3,9 @@ import type { TLSSocket } from 'node:tls';
 import type { Authenticator, AuthenticatorFactory, RequestLine } from '../authenticator.ts';
 import type { CustomHeader } from '../custom-headers.ts';
 import type { ResponseHead } from '../headers.ts';
-import type { ProxyChoice } from '../proxies.ts';
+import type { HttpProxy, ProxyChoice } from '../proxies.ts';
 import type { DataReceiver } from '../receiver.ts';
+import type { Peer } from './peer.ts';
 import type { TlsPolicy } from './tls-policy.ts';
 
 export interface HttpReceiverOptions {
@@ -35,7 +36,7 @@ export interface HttpReceiverOptions {
         readonly onRedirect?: ((url: string) => void) | undefined;
       }
     | undefined;
-  /** Default: none. Requests through a proxy go over undici. */
+  /** Default: none. */
   readonly proxy?: ProxyChoice | undefined;
   /** Who we are to the proxy. */
   readonly proxyAuthenticator?: AuthenticatorFactory | undefined;
@@ -44,6 +45,13 @@ export interface HttpReceiverOptions {
   readonly idle?: number | undefined;
   /** False: everything goes over undici, also what the fast way could take. */
   readonly fast?: boolean | undefined;
+}
+
+/** A proxy, and who we are to it. */
+export interface ConnectionProxy extends HttpProxy {
+  readonly logon: ConnectionLogon;
+  /** No connection to it was to be had. */
+  unreachable(): void;
 }
 
 export interface RequestHead extends RequestLine {
@@ -55,10 +63,7 @@ export interface RequestHead extends RequestLine {
 
 /** One HTTP/1.1 connection to one origin: one request at a time, kept between them, opened anew when it was lost. */
 export interface Connection {
-  readonly origin: string;
-  readonly logon: ConnectionLogon;
-  /** Who we are to the proxy that requests are sent to; undefined: they are not. */
-  readonly proxyLogon?: ConnectionLogon | undefined;
+  readonly peer: Peer;
   send(request: RequestHead, attempt: Attempt): void;
   /** Ends it; an attempt under way hears nothing more. */
   close(): void;
@@ -115,8 +120,13 @@ export class ConnectionLogon {
   /** Whoever was authenticated on the socket before is nobody on the next one. */
   reconnect(): void {
     // An exchange that only just began is not bound to its socket yet: servers may close after the first 401.
-    if (this.answered > 1 || this.over) this.authenticator = undefined;
+    if (this.bound) this.authenticator = undefined;
     this.#socket = undefined;
+  }
+
+  /** The exchange belongs to its socket, and no scheme has more than one challenge to answer from here on. */
+  get bound(): boolean {
+    return this.answered > 1 || this.over;
   }
 
   connected(socket: Socket): void {

@@ -1,6 +1,7 @@
 import type { RequestLine } from '../authenticator.ts';
 import type { ResponseHead } from '../headers.ts';
-import type { Attempt, AttemptControl, Connection } from './connection.ts';
+import type { Attempt, AttemptControl } from './connection.ts';
+import type { Peer } from './peer.ts';
 import type { Place } from './place.ts';
 
 /** The exchange that an attempt belongs to: what it makes of answers. */
@@ -9,7 +10,7 @@ export interface AttemptJudge {
   started(control: AttemptControl): void;
   /** What to do once the body of this answer is out of the way; undefined: it is the final answer. */
   judge(
-    connection: Connection,
+    peer: Peer,
     url: Place,
     line: RequestLine,
     head: ResponseHead,
@@ -27,16 +28,16 @@ export interface AttemptJudge {
 /** Listens to one request of an exchange. */
 export class AttemptHandler implements Attempt {
   readonly #exchange: AttemptJudge;
-  readonly #connection: Connection;
+  readonly #peer: Peer;
   readonly #url: Place;
   readonly #line: RequestLine;
   #control: AttemptControl | undefined;
   #next: (() => void) | undefined;
   #drained = 0;
 
-  constructor(exchange: AttemptJudge, connection: Connection, url: Place, line: RequestLine) {
+  constructor(exchange: AttemptJudge, peer: Peer, url: Place, line: RequestLine) {
     this.#exchange = exchange;
-    this.#connection = connection;
+    this.#peer = peer;
     this.#url = url;
     this.#line = line;
   }
@@ -49,7 +50,7 @@ export class AttemptHandler implements Attempt {
   head(head: ResponseHead, challenges: readonly string[]): void {
     if (this.#exchange.over) return;
     try {
-      this.#next = this.#exchange.judge(this.#connection, this.#url, this.#line, head, challenges);
+      this.#next = this.#exchange.judge(this.#peer, this.#url, this.#line, head, challenges);
     } catch (thrown) {
       this.#control?.abort();
       this.#exchange.error(thrown, this.#url);
@@ -85,7 +86,7 @@ export class AttemptHandler implements Attempt {
   }
 
   unsuited(challenge: boolean): void {
-    this.#exchange.again(challenge ? this.#connection.origin : this.#url.href, this.#url);
+    this.#exchange.again(challenge ? this.#peer.origin : this.#url.href, this.#url);
   }
 }
 

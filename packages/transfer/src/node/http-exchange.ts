@@ -13,6 +13,7 @@ import {
   plainHeaders,
 } from './connection.ts';
 import { AttemptHandler, type AttemptJudge } from './http-attempt.ts';
+import { type Peer, targetAt } from './peer.ts';
 import { type Place, placeOf } from './place.ts';
 
 /** What an exchange needs of its receiver: one connection at a time, and where the file is. */
@@ -58,12 +59,13 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
     let headers: Record<string, string>;
     try {
       connection = this.#receiver.connectionTo(url);
+      const { peer } = connection;
       // Basic can be sent unasked; the others wait for the challenge.
       const unasked = (logon: ConnectionLogon | undefined, asked: RequestLine) =>
         (logon?.authenticator ?? logon?.newAuthenticator())?.initial(asked);
-      headers = this.#headers(connection.origin, {
-        server: answers.server ?? unasked(connection.logon, line),
-        proxy: answers.proxy ?? unasked(connection.proxyLogon, absolute(line, connection)),
+      headers = this.#headers(peer.origin, {
+        server: answers.server ?? unasked(peer.logon, line),
+        proxy: answers.proxy ?? unasked(peer.proxyLogon, absolute(line, peer)),
       });
     } catch (thrown) {
       queueMicrotask(() => this.#fail(thrown, url));
@@ -71,7 +73,7 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
     }
     connection.send(
       { ...line, position: this.#request.range?.start ?? 0, headers },
-      new AttemptHandler(this, connection, url, line),
+      new AttemptHandler(this, connection.peer, url, line),
     );
   }
 
@@ -106,13 +108,13 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
   }
 
   judge(
-    connection: Connection,
+    peer: Peer,
     url: Place,
     line: RequestLine,
     head: ResponseHead,
     challenges: readonly string[],
   ): (() => void) | undefined {
-    if (head.status !== 407) connection.proxyLogon?.admit();
+    if (head.status !== 407) peer.proxyLogon?.admit();
     if (isRedirect(head.status)) {
       const { disallow, allowHttpsToHttp, onRedirect } = this.#receiver.options.redirects ?? {};
       const target = redirectTarget(url.href, head.headers['location'], this.#redirects++, allowHttpsToHttp);
@@ -131,10 +133,10 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
       };
     }
     const asker = head.status === 401 ? 'server' : head.status === 407 ? 'proxy' : undefined;
-    const logon = asker === 'server' ? connection.logon : asker === 'proxy' ? connection.proxyLogon : undefined;
+    const logon = asker === 'server' ? peer.logon : asker === 'proxy' ? peer.proxyLogon : undefined;
     if (asker !== undefined && logon?.possible === true) {
       if (this.#legs++ >= maximumLegs) throw refusal(undefined, asker);
-      const asked = asker === 'server' ? line : absolute(line, connection);
+      const asked = asker === 'server' ? line : absolute(line, peer);
       const authorization = answerChallenges(logon, challenges, asked, asker, this.#legs === 1);
       if (typeof authorization === 'string') return () => this.send(url, { [asker]: authorization });
       // Until the body of this answer is out of the way nobody looks at how it ends.
@@ -148,7 +150,7 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
       }
     }
     // Only what is accepted must come from a server that proved itself; a refusal is reported as what it is.
-    if (head.status < 300) proveServer(connection.logon, challenges);
+    if (head.status < 300) proveServer(peer.logon, challenges);
     return undefined;
   }
 
@@ -220,8 +222,8 @@ export class HttpExchange implements ReceiverExchange, AttemptJudge {
 }
 
 /** What a proxy is asked, RFC 9112, section 3.2.2; Digest signs it. */
-function absolute({ method, uri }: RequestLine, { origin }: Connection): RequestLine {
-  return { method, uri: `${origin}${uri}` };
+function absolute({ method, uri }: RequestLine, peer: Peer): RequestLine {
+  return { method, uri: targetAt(peer, uri) };
 }
 
 /** Requests that one answer may cost; Negotiate with NTLM needs three. */

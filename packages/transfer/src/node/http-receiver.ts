@@ -2,13 +2,14 @@ import { checkHeaders } from '../custom-headers.ts';
 import { type HttpProxy, proxiesFor } from '../proxies.ts';
 import type { Receiver, ReceiverExchange, ReceiverFactory, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { type Connection, ConnectionLogon, type HttpReceiverOptions } from './connection.ts';
+import { type Connection, ConnectionLogon, type ConnectionProxy, type HttpReceiverOptions } from './connection.ts';
 import { type ExchangeConnections, HttpExchange } from './http-exchange.ts';
 import { IdleConnections } from './idle-connections.ts';
+import { peerOf } from './peer.ts';
 import { originOf, type Place, placeOf } from './place.ts';
 import { RawConnection } from './raw-connection.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
-import { type ConnectionProxy, UndiciConnection } from './undici-connection.ts';
+import { UndiciConnection } from './undici-connection.ts';
 
 /**
  * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
@@ -105,7 +106,7 @@ class HttpReceiver implements Receiver, ExchangeConnections {
     const suits = this.#proxied
       ? !this.#shared.unreachable.has(this.#via)
       : current instanceof RawConnection !== unusual;
-    if (current?.origin === origin && suits) return current;
+    if (current?.peer.origin === origin && suits) return current;
     this.close();
     const own = origin === this.#url.origin;
     const proxies = options.proxy === undefined ? [] : proxiesFor(href, options.proxy);
@@ -121,12 +122,11 @@ class HttpReceiver implements Receiver, ExchangeConnections {
     }
     const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
     const proxy = this.#proxyOf(proxies);
+    const peer = peerOf(origin, own, logon, options, secureContexts, proxy);
     this.#via = proxy === undefined ? '' : originOf(proxy);
     this.#place = place(this.#via);
     this.#connection =
-      unusual || proxy !== undefined
-        ? new UndiciConnection(origin, own, logon, options, secureContexts, proxy)
-        : new RawConnection(origin, own, logon, options, secureContexts, pool);
+      unusual || proxy !== undefined ? new UndiciConnection(peer, options) : new RawConnection(peer, options, pool);
     return this.#connection;
   }
 

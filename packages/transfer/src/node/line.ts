@@ -1,6 +1,7 @@
-import type { Socket } from 'node:net';
-import type { ConnectionLogon } from './connection.ts';
-import type { RawSockets } from './raw-socket.ts';
+import type { OnReadOpts, Socket } from 'node:net';
+import { isCarmineError } from '@carmine/errors';
+import type { Peer } from './peer.ts';
+import { pour } from './raw-socket.ts';
 
 /** Who reads what comes over a line. */
 export interface LineReader {
@@ -9,27 +10,41 @@ export interface LineReader {
   /** So many are there now; false: no more until the line is resumed. */
   received(count: number): boolean;
   connected(): void;
-  /** It is of no use any more, or never was. */
+  /** It is of no use any more, or never was. Undefined: the other side closed it, in order. */
   lost(reason: unknown): void;
 }
 
-/** The life of one socket that is read into its reader's memory: until it is connected, several are tried one after the other. */
+/**
+ * The life of one socket that is read into its reader's memory: until it is connected, several are tried one after the other. Another reader can go on
+ * with it, where the one before has read all that came.
+ */
 export class Line {
-  readonly #sockets: RawSockets;
-  readonly #logon: ConnectionLogon;
-  readonly #reader: LineReader;
+  readonly #peer: Peer;
+  #reader: LineReader;
+  /** Whose memory Node has for what comes next. */
+  #lender: LineReader | undefined;
   #socket: Socket | undefined;
   /** Stands for the socket that may read, also before it is there. */
   #reading: symbol | undefined;
   #connected = false;
   #error: unknown;
   #impatience: NodeJS.Timeout | undefined;
+  readonly #deadline: NodeJS.Timeout;
+  /** A tunnel that is being made. */
+  #tunnelling: AbortController | undefined;
 
-  constructor(sockets: RawSockets, logon: ConnectionLogon, reader: LineReader) {
-    this.#sockets = sockets;
-    this.#logon = logon;
+  constructor(peer: Peer, reader: LineReader) {
+    this.#peer = peer;
     this.#reader = reader;
+    this.#deadline = setTimeout(() => {
+      this.#missed(Object.assign(new Error('the server took too long'), { code: 'ETIMEDOUT' }));
+    }, peer.connectTimeout);
     this.#connect(0);
+  }
+
+  /** From now on. What Node reads into the memory of the one before is brought over. */
+  handTo(reader: LineReader): void {
+    this.#reader = reader;
   }
 
   get connected(): boolean {
@@ -55,13 +70,19 @@ export class Line {
   }
 
   /** Leaves at the end of this turn of the loop; `leaving` is called just before. */
-  write(text: string, leaving: () => void): void {
+  ask(text: string, leaving: () => void): void {
     const socket = this.#socket;
     atEndOfTurn(() => {
       if (socket === undefined || socket.destroyed) return;
       leaving();
       socket.write(text, 'latin1');
     });
+  }
+
+  /** Leaves now. */
+  write(bytes: Uint8Array, sent: (error?: Error | null) => void): void {
+    if (this.#socket === undefined) sent(new Error('the connection is closed'));
+    else this.#socket.write(bytes, sent);
   }
 
   /** Its reader hears nothing more. `over`: nothing is put into its memory any more, either. */
@@ -71,6 +92,8 @@ export class Line {
     this.#reading = undefined;
     this.#connected = false;
     clearTimeout(this.#impatience);
+    clearTimeout(this.#deadline);
+    this.#tunnelling?.abort();
     if (socket === undefined || socket.closed) {
       over();
       return;
@@ -82,35 +105,60 @@ export class Line {
 
   /** `attempt`: how many before it were given up because nothing came of them. */
   #connect(attempt: number): void {
-    this.#logon.reconnect();
+    const { logon, proxyLogon, sockets } = this.#peer;
+    logon.reconnect();
+    proxyLogon?.reconnect();
     this.#error = undefined;
     const reading = Symbol('reading');
     this.#reading = reading;
     // A socket that was given up may have more to bring until it is closed: never into a buffer that is somebody else's.
-    const socket = this.#sockets.open({
-      buffer: () => (this.#reading === reading ? this.#reader.space() : sink),
-      callback: (count: number) => this.#reading === reading && this.#reader.received(count),
-    });
+    const onread: OnReadOpts = {
+      buffer: () => (this.#reading === reading ? this.#space() : sink),
+      callback: (count, bytes) => this.#reading === reading && this.#received(count, bytes),
+    };
+    if (sockets.tunnel === undefined) {
+      this.#take(sockets.open(onread), attempt);
+      return;
+    }
+    this.#tunnelling = new AbortController();
+    sockets.tunnel(this.#tunnelling.signal).then(
+      (tunnel) => {
+        if (this.#reading === reading) this.#take(sockets.open(onread, tunnel), attempt);
+        else tunnel.destroy();
+      },
+      (reason: unknown) => this.#reading === reading && this.#missed(reason),
+    );
+  }
+
+  #take(socket: Socket, attempt: number): void {
+    const { logon, proxyLogon, sockets } = this.#peer;
     this.#socket = socket;
     // From here on the other side is waited for, not a resolver of names.
     socket.on('connectionAttempt', () => this.#connectSoon(socket, attempt));
     socket.once('connect', () => this.#socket === socket && clearTimeout(this.#impatience));
-    socket.once(this.#sockets.ready, () => {
+    socket.once(sockets.ready, () => {
       if (this.#socket !== socket) return;
-      const refused = this.#sockets.refused(socket);
+      const refused = sockets.refused(socket);
       if (refused !== undefined) {
         this.#reader.lost(refused);
         return;
       }
+      clearTimeout(this.#deadline);
       this.#connected = true;
-      this.#logon.connected(socket);
+      logon.connected(socket);
+      proxyLogon?.connected(socket);
       this.#reader.connected();
     });
     socket.on('error', (reason: unknown) => {
       this.#error ??= reason;
     });
-    socket.once('end', () => this.#lost(socket));
-    socket.once('close', () => this.#lost(socket));
+    const lost = () => {
+      if (this.#socket !== socket) return;
+      if (this.#connected) this.#reader.lost(this.#error);
+      else this.#missed(this.#error);
+    };
+    socket.once('end', lost);
+    socket.once('close', lost);
   }
 
   /**
@@ -129,9 +177,29 @@ export class Line {
     );
   }
 
-  #lost(socket: Socket): void {
-    if (this.#socket !== socket) return;
-    this.#reader.lost(this.#error ?? new Error('the other side closed the connection'));
+  /** It did not come about. What a proxy says itself is an answer; within its tunnel it is not at fault. */
+  #missed(reason: unknown): void {
+    const tunnelled = this.#peer.sockets.tunnel !== undefined && this.#socket !== undefined;
+    if (!tunnelled && !isCarmineError(reason)) this.#peer.unreachable();
+    this.#reader.lost(reason);
+  }
+
+  #space(): Uint8Array {
+    this.#lender = this.#reader;
+    return this.#reader.space();
+  }
+
+  #received(count: number, bytes: Uint8Array): boolean {
+    if (this.#lender === this.#reader) return this.#reader.received(count);
+    let more = true;
+    pour(bytes.subarray(0, count), {
+      buffer: () => (this.#reading === undefined ? sink : this.#reader.space()),
+      callback: (part) => {
+        more = this.#reading !== undefined && this.#reader.received(part);
+        return more;
+      },
+    });
+    return more;
   }
 }
 

@@ -13,6 +13,8 @@ export interface TunnelOptions {
   readonly logon: ConnectionLogon;
   /** Milliseconds, for everything. */
   readonly timeout: number;
+  /** Nobody wants it any more. */
+  readonly signal: AbortSignal;
 }
 
 /** A connection through a proxy (RFC 9110, section 9.3.6: CONNECT), logged on there if it asks for that. */
@@ -25,7 +27,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Socket> {
     for (let legs = 0; ; legs++) {
       if (line === undefined) {
         logon.reconnect();
-        line = await TunnelLine.open(proxy, end);
+        line = await TunnelLine.open(proxy, end, options.signal);
         logon.connected(line.socket);
       }
       authorization ??= (logon.authenticator ?? logon.newAuthenticator())?.initial(requestLine(options));
@@ -78,22 +80,28 @@ class TunnelLine {
   #wake: () => void = () => undefined;
   #over: Error | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, signal: AbortSignal) {
     this.socket = socket;
+    signal.addEventListener('abort', () => socket.destroy());
     socket.on('data', this.#take);
     socket.on('error', this.#end);
     socket.on('close', this.#end);
   }
 
-  static async open({ host, port }: HttpProxy, end: number): Promise<TunnelLine> {
+  static async open({ host, port }: HttpProxy, end: number, signal: AbortSignal): Promise<TunnelLine> {
     const socket = connect({ host, port, noDelay: true, keepAlive: true });
-    const line = new TunnelLine(socket);
-    await line.#until(
-      () => !socket.connecting,
-      end,
-      (wake) => socket.once('connect', wake),
-    );
-    return line;
+    const line = new TunnelLine(socket, signal);
+    try {
+      await line.#until(
+        () => !socket.connecting,
+        end,
+        (wake) => socket.once('connect', wake),
+      );
+      return line;
+    } catch (thrown) {
+      socket.destroy();
+      throw thrown;
+    }
   }
 
   async ask(

@@ -5,17 +5,15 @@ import {
   type Attempt,
   type AttemptControl,
   type Connection,
-  type ConnectionLogon,
-  connectTimeout,
   fiveMinutes,
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
 import { Incoming } from './incoming.ts';
 import { Line, type LineReader } from './line.ts';
+import { isHalfway, type Peer, targetAt } from './peer.ts';
 import { bodyBehind, type RawAnswer, type ReadingBody, type ReadingHead, takeHead } from './raw-answer.ts';
-import { type RawSockets, rawSockets, requestText } from './raw-socket.ts';
-import type { SecureContexts } from './secure-contexts.ts';
+import { requestText } from './raw-socket.ts';
 
 /**
  * The fast way: a socket that is read straight into buffers from which the file is written, and nothing in between. It
@@ -23,13 +21,11 @@ import type { SecureContexts } from './secure-contexts.ts';
  * anybody, it ends them with their head and closes.
  */
 export class RawConnection implements Connection, LineReader {
-  readonly origin: string;
-  readonly logon: ConnectionLogon;
+  readonly peer: Peer;
   readonly #host: string;
-  readonly #sockets: RawSockets;
   readonly #pool: BufferPool;
   readonly #incoming: Incoming;
-  readonly #times: { readonly connect: number; readonly headers: number; readonly body: number };
+  readonly #times: { readonly headers: number; readonly body: number };
   #line: Line | undefined;
   #sentAt = 0;
   #exchange: RawExchange | undefined;
@@ -38,22 +34,13 @@ export class RawConnection implements Connection, LineReader {
   #flushing = false;
   readonly #regulate = () => this.#setPaused();
 
-  constructor(
-    origin: string,
-    own: boolean,
-    logon: ConnectionLogon,
-    options: HttpReceiverOptions,
-    secureContexts: SecureContexts,
-    pool: BufferPool,
-  ) {
-    this.origin = origin;
-    this.logon = logon;
+  constructor(peer: Peer, options: HttpReceiverOptions, pool: BufferPool) {
+    this.peer = peer;
     this.#pool = pool;
     this.#incoming = new Incoming(pool);
     const { headers = fiveMinutes, body = fiveMinutes } = options.timeouts ?? {};
-    this.#times = { connect: connectTimeout(options), headers, body };
-    this.#host = new URL(origin).host;
-    this.#sockets = rawSockets(origin, own, secureContexts);
+    this.#times = { headers, body };
+    this.#host = new URL(peer.origin).host;
   }
 
   send(request: RequestHead, attempt: Attempt): void {
@@ -79,7 +66,7 @@ export class RawConnection implements Connection, LineReader {
 
   park(): boolean {
     const line = this.#line;
-    if (line?.connected !== true || this.#exchange !== undefined || this.logon.halfway) return false;
+    if (line?.connected !== true || this.#exchange !== undefined || isHalfway(this.peer)) return false;
     const { buffer } = this.#incoming;
     if (buffer !== undefined && buffer.fresh.length > 0) return false;
     // Its buffer stays: Node has it already for what comes next.
@@ -115,8 +102,7 @@ export class RawConnection implements Connection, LineReader {
   #open(): void {
     this.#paused = false;
     this.#pool.wait(this.#regulate);
-    this.#startTimer(this.#times.connect);
-    this.#line = new Line(this.#sockets, this.logon, this);
+    this.#line = new Line(this.peer, this);
   }
 
   connected(): void {
@@ -125,7 +111,9 @@ export class RawConnection implements Connection, LineReader {
     try {
       this.#startTimer(this.#times.headers);
       this.#setPaused();
-      this.#line?.write(requestText(exchange.request, this.#host), () => {
+      const { request } = exchange;
+      const text = requestText({ ...request, uri: targetAt(this.peer, request.uri) }, this.#host);
+      this.#line?.ask(text, () => {
         this.#sentAt = performance.now();
       });
     } catch (thrown) {
@@ -135,7 +123,7 @@ export class RawConnection implements Connection, LineReader {
 
   lost(reason: unknown): void {
     this.#flush();
-    this.#fail(reason);
+    this.#fail(reason ?? new Error('the other side closed the connection'));
   }
 
   /** Gives up the line; the next request gets a new one. */
@@ -211,7 +199,7 @@ export class RawConnection implements Connection, LineReader {
   #onHead(exchange: RawExchange, state: ReadingHead, buffer: ReceiveBuffer): void {
     let taken: ReturnType<typeof takeHead>;
     try {
-      taken = takeHead(state, buffer, this.origin);
+      taken = takeHead(state, buffer, this.peer.origin);
     } catch (thrown) {
       this.#fail(thrown);
       return;
@@ -220,8 +208,9 @@ export class RawConnection implements Connection, LineReader {
     const { attempt, request } = exchange;
     const { head, start } = taken;
     const { status } = head;
-    const answered = status === 401 && this.logon.possible;
-    const next = bodyBehind(head, request.method, answered, this.origin);
+    const { origin, logon, proxyLogon } = this.peer;
+    const answered = (status === 401 ? logon : status === 407 ? proxyLogon : undefined)?.possible === true;
+    const next = bodyBehind(head, request.method, answered, origin);
     if (next === undefined) {
       this.close();
       attempt.unsuited(answered);
@@ -233,8 +222,8 @@ export class RawConnection implements Connection, LineReader {
     this.#startTimer(this.#times.body);
     const elapsed = performance.now() - this.#sentAt;
     attempt.head(
-      { status, headers: joinedFields(head), origin: this.origin, elapsed },
-      fieldValues(head, 'www-authenticate'),
+      { status, headers: joinedFields(head), origin, elapsed },
+      fieldValues(head, status === 407 ? 'proxy-authenticate' : 'www-authenticate'),
     );
     if (this.#exchange === exchange) this.#onBody(exchange, next, buffer);
   }

@@ -1,54 +1,27 @@
-import { isIP, type Socket } from 'node:net';
-import { isCarmineError } from '@carmine/errors';
-import type { buildConnector, Client, Dispatcher } from 'undici';
-import type { HttpProxy } from '../proxies.ts';
+import type { Socket } from 'node:net';
+import type { Client, Dispatcher } from 'undici';
 import {
   type Attempt,
   type Connection,
-  type ConnectionLogon,
-  connectTimeout,
   fiveMinutes,
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
-import { tls } from './on-demand.ts';
-import { openTunnel } from './proxy-tunnel.ts';
-import type { SecureContexts } from './secure-contexts.ts';
-
-/** A proxy, and who we are to it. */
-export interface ConnectionProxy extends HttpProxy {
-  readonly logon: ConnectionLogon;
-  /** No connection to it was to be had. */
-  unreachable(): void;
-}
+import { LineStream } from './line-stream.ts';
+import { isHalfway, type Peer, targetAt } from './peer.ts';
 
 /** The general way: one undici client. It takes whatever HTTP/1 framing there is. */
 export class UndiciConnection implements Connection {
-  readonly origin: string;
-  readonly logon: ConnectionLogon;
-  /** Of a proxy that requests are sent to; through a tunnel they are not. */
-  readonly proxyLogon: ConnectionLogon | undefined;
-  readonly #proxy: ConnectionProxy | undefined;
+  readonly peer: Peer;
   readonly #client: Promise<Client>;
-  #socket: Socket | undefined;
-  #socketError: unknown;
+  #stream: LineStream | undefined;
   /** A request is under way, or was not brought to its end. */
   #busy = false;
   #closed = false;
 
-  constructor(
-    origin: string,
-    own: boolean,
-    logon: ConnectionLogon,
-    options: HttpReceiverOptions,
-    secureContexts: SecureContexts,
-    proxy?: ConnectionProxy,
-  ) {
-    this.origin = origin;
-    this.logon = logon;
-    this.#proxy = proxy;
-    this.proxyLogon = origin.startsWith('https:') ? undefined : proxy?.logon;
-    this.#client = this.#createClient(own, options, secureContexts);
+  constructor(peer: Peer, options: HttpReceiverOptions) {
+    this.peer = peer;
+    this.#client = this.#createClient(options);
     // Whoever sends hears of it.
     this.#client.catch(() => undefined);
   }
@@ -58,14 +31,8 @@ export class UndiciConnection implements Connection {
     this.#client.then(
       (client) => {
         if (this.#closed) return;
-        // To a proxy, RFC 9112, section 3.2.2: absolute-form.
-        const through = this.proxyLogon === undefined ? {} : { host: new URL(this.origin).host };
-        const path = this.proxyLogon === undefined ? uri : `${this.origin}${uri}`;
         // undici would close after HEAD; an authenticated connection is worth keeping.
-        client.dispatch(
-          { method, path, headers: { ...headers, ...through }, reset: false },
-          new Handler(this, attempt),
-        );
+        client.dispatch({ method, path: targetAt(this.peer, uri), headers, reset: false }, new Handler(this, attempt));
       },
       (reason: unknown) => attempt.error(reason),
     );
@@ -73,17 +40,24 @@ export class UndiciConnection implements Connection {
 
   close(): void {
     this.#closed = true;
-    this.#client.then((client) => client.destroy()).catch(() => undefined);
+    this.#client
+      .then((client) => {
+        // Nothing comes of it any more.
+        const ended = client.destroy();
+        this.#stream?.destroy();
+        return ended;
+      })
+      .catch(() => undefined);
   }
 
-  /** A tunnel has its end at the origin; a proxy that requests are sent to is somebody of its own. undici lets programs end while nothing is asked. */
+  /** undici lets programs end while nothing is asked. */
   park(): boolean {
-    return !this.#busy && this.unpark() && !this.logon.halfway && this.proxyLogon?.halfway !== true;
+    return !this.#busy && this.unpark() && !isHalfway(this.peer);
   }
 
   /** undici would connect anew, but then it is nobody's old connection. */
   unpark(): boolean {
-    return this.#socket?.destroyed === false;
+    return this.#stream?.destroyed === false;
   }
 
   /** The answer came to its end. */
@@ -91,106 +65,24 @@ export class UndiciConnection implements Connection {
     this.#busy = false;
   }
 
-  /** undici says "other side closed" where TLS knew why. */
-  explain(error: Error): unknown {
-    return this.#socketError ?? error;
-  }
-
-  async #createClient(own: boolean, options: HttpReceiverOptions, secureContexts: SecureContexts): Promise<Client> {
+  async #createClient(options: HttpReceiverOptions): Promise<Client> {
     // Loaded when needed: it takes longer than a small file.
-    const { buildConnector, Client } = await import('undici');
-    const secure = this.origin.startsWith('https:');
-    const direct = buildConnector({
-      timeout: connectTimeout(options),
-      allowH2: false,
-      // A resumed session has no peer certificate to bind to.
-      maxCachedSessions: 0,
-      ...(secure
-        ? { secureContext: secureContexts.context(own), rejectUnauthorized: secureContexts.rejectUnauthorized }
-        : {}),
-    });
-    const proxy = this.#proxy;
-    const connect: buildConnector.connector =
-      proxy !== undefined && secure
-        ? (target, callback) => this.#connectThrough(proxy, target.hostname, own, options, secureContexts, callback)
-        : direct;
-    const base = proxy === undefined || secure ? this.origin : `http://${bracketed(proxy.host)}:${proxy.port}`;
-    return new Client(base, {
+    const { Client } = await import('undici');
+    return new Client(this.peer.origin, {
       allowH2: false,
       pipelining: 1,
       headersTimeout: options.timeouts?.headers ?? fiveMinutes,
       bodyTimeout: options.timeouts?.body ?? fiveMinutes,
-      connect: (target, callback) =>
-        connect(target, (error, socket) => {
-          this.logon.reconnect();
-          if (error !== null) {
-            // What it says itself is an answer.
-            if (!isCarmineError(error)) proxy?.unreachable();
-            return callback(error, null);
-          }
-          const host = new URL(this.origin).hostname.replace(/^\[|\]$/g, '');
-          const refused = 'encrypted' in socket ? secureContexts.refused(socket, host) : undefined;
-          if (refused !== undefined) {
-            socket.destroy();
-            return callback(refused, null);
-          }
-          this.proxyLogon?.reconnect();
-          this.proxyLogon?.connected(socket);
-          this.logon.connected(socket);
-          this.#socket = socket;
-          this.#socketError = undefined;
-          socket.prependListener('error', (reason: unknown) => {
-            this.#socketError ??= reason;
-          });
-          callback(null, socket);
-        }),
+      connect: (_target, callback) => {
+        const stream = new LineStream(this.peer, (thrown) => {
+          if (thrown !== undefined) return callback(thrown as Error, null);
+          // It asks for nothing of a socket that the stream does not have.
+          callback(null, stream as unknown as Socket);
+        });
+        this.#stream = stream;
+      },
     });
   }
-
-  /** TLS inside a tunnel. */
-  #connectThrough(
-    proxy: ConnectionProxy,
-    host: string,
-    own: boolean,
-    options: HttpReceiverOptions,
-    secureContexts: SecureContexts,
-    callback: buildConnector.Callback,
-  ): void {
-    const { port } = new URL(this.origin);
-    const timeout = connectTimeout(options);
-    openTunnel({
-      proxy,
-      authority: `${bracketed(host)}:${port || 443}`,
-      userAgent: options.userAgent ?? 'Carmine/0.1.0',
-      logon: proxy.logon,
-      timeout,
-    }).then(
-      (tunnel) => {
-        const socket = tls().connect({
-          socket: tunnel,
-          ...(isIP(host) === 0 ? { servername: host } : { host }),
-          ALPNProtocols: ['http/1.1'],
-          secureContext: secureContexts.context(own),
-          rejectUnauthorized: secureContexts.rejectUnauthorized,
-        });
-        socket.setTimeout(timeout, () =>
-          socket.destroy(Object.assign(new Error('TLS took too long'), { code: 'ETIMEDOUT' })),
-        );
-        const failed = (reason: Error) => callback(reason, null);
-        socket.once('error', failed);
-        socket.once('secureConnect', () => {
-          socket.setTimeout(0);
-          socket.off('error', failed);
-          callback(null, socket);
-        });
-      },
-      (reason: Error) => callback(reason, null),
-    );
-  }
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
 /** What undici tells of one dispatch, as an attempt hears it. */
@@ -227,7 +119,7 @@ class Handler implements Dispatcher.DispatchHandler {
     ]);
     const challenges = headers[status === 407 ? 'proxy-authenticate' : 'www-authenticate'] ?? [];
     this.#attempt.head(
-      { status, headers: Object.fromEntries(joined), origin: this.#connection.origin },
+      { status, headers: Object.fromEntries(joined), origin: this.#connection.peer.origin },
       typeof challenges === 'string' ? [challenges] : challenges,
     );
   }
@@ -242,6 +134,6 @@ class Handler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#over) this.#attempt.error(this.#connection.explain(error));
+    if (!this.#over) this.#attempt.error(error);
   }
 }
