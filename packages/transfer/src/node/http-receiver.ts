@@ -5,7 +5,7 @@ import { BufferPool } from './buffer-pool.ts';
 import { type Connection, ConnectionLogon, type ConnectionProxy, type HttpReceiverOptions } from './connection.ts';
 import { type ExchangeConnections, HttpExchange } from './http-exchange.ts';
 import { IdleConnections } from './idle-connections.ts';
-import { peerOf } from './peer.ts';
+import { isLoggedOn, type Peer, peerOf } from './peer.ts';
 import { originOf, type Place, placeOf } from './place.ts';
 import { RawConnection } from './raw-connection.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
@@ -22,6 +22,7 @@ export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): Ht
     secureContexts: createSecureContexts(options),
     pool: new BufferPool(maximumWaiting),
     general: new Set(),
+    stubborn: new Set(),
     unreachable: new Set(),
     idle: options.idle === undefined ? undefined : new IdleConnections(options.idle),
     used: 0,
@@ -48,6 +49,8 @@ interface Shared {
   readonly pool: BufferPool;
   /** Places whose answers are nothing for the fast way: files, and origins whose challenges are not. */
   readonly general: Set<string>;
+  /** Origins whose challenges go on when somebody is logged on. */
+  readonly stubborn: Set<string>;
   /** Proxies that could not be connected to, until no other can either. */
   readonly unreachable: Set<string>;
   readonly idle: IdleConnections | undefined;
@@ -59,6 +62,8 @@ class HttpReceiver implements Receiver, ExchangeConnections {
   #url: Place;
   readonly #shared: Shared;
   #connection: Connection | undefined;
+  /** The connection, where it was undici's before. */
+  #takenOver: Connection | undefined;
   /** Of the connection, among those that wait. */
   #place = '';
   #proxied = false;
@@ -99,35 +104,50 @@ class HttpReceiver implements Receiver, ExchangeConnections {
 
   /** The connection to the origin of `url`; there is one at a time. */
   connectionTo({ href, origin }: Place): Connection {
-    const { options, secureContexts, pool, general, idle } = this.#shared;
-    const unusual = options.fast === false || general.has(origin) || general.has(href);
+    const { options, secureContexts, pool, idle } = this.#shared;
     const current = this.#connection;
-    // What undici was needed for is over with its file.
-    const suits = this.#proxied
-      ? !this.#shared.unreachable.has(this.#via)
-      : current instanceof RawConnection !== unusual;
-    if (current?.peer.origin === origin && suits) return current;
+    const suits = (connection: Connection) =>
+      connection instanceof UndiciConnection || !this.#isUnusual(href, connection.peer);
+    const reachable = !this.#proxied || !this.#shared.unreachable.has(this.#via);
+    if (current?.peer.origin === origin && reachable && suits(current)) return this.#use(current, href);
     this.close();
     const own = origin === this.#url.origin;
     const proxies = options.proxy === undefined ? [] : proxiesFor(href, options.proxy);
     this.#proxied = proxies.length > 0;
     // Where redirects lead nobody logs on: such a connection is never one to the origin of a file.
-    const kind = `${own} ${unusual || this.#proxied ? 'general' : 'fast'}`;
-    const place = (via: string) => `${kind} ${origin} ${via}`;
+    const place = (via: string) => `${own} ${origin} ${via}`;
     this.#shared.used++;
     for (const via of this.#proxied ? proxies.map(originOf) : ['']) {
-      this.#connection = idle?.take(place(via));
+      const waiting = idle?.take(place(via), suits);
       [this.#via, this.#place] = [via, place(via)];
-      if (this.#connection !== undefined) return this.#connection;
+      if (waiting !== undefined) return this.#use(waiting, href);
     }
     const logon = new ConnectionLogon(origin, own ? options.authenticator : undefined);
     const proxy = this.#proxyOf(proxies);
     const peer = peerOf(origin, own, logon, options, secureContexts, proxy);
     this.#via = proxy === undefined ? '' : originOf(proxy);
     this.#place = place(this.#via);
-    this.#connection =
-      unusual || proxy !== undefined ? new UndiciConnection(peer, options) : new RawConnection(peer, options, pool);
-    return this.#connection;
+    const unusual = this.#isUnusual(href, peer);
+    return this.#use(unusual ? new UndiciConnection(peer, options) : new RawConnection(peer, options, pool), href);
+  }
+
+  /** It is nothing for the fast way, as far as anybody knows. */
+  #isUnusual(href: string, peer: Peer): boolean {
+    const { options, general, stubborn } = this.#shared;
+    if (options.fast === false || this.#proxied || general.has(href) || stubborn.has(peer.origin)) return true;
+    return general.has(peer.origin) && !isLoggedOn(peer);
+  }
+
+  /** What undici was needed for may be over: then the fast way goes on where it is. */
+  #use(connection: Connection, href: string): Connection {
+    if (connection instanceof UndiciConnection && !this.#isUnusual(href, connection.peer)) {
+      const raw = new RawConnection(connection.peer, this.#shared.options, this.#shared.pool);
+      raw.takeOver(connection);
+      connection = raw;
+      this.#takenOver = raw;
+    }
+    this.#connection = connection;
+    return connection;
   }
 
   /** The first of the list that is not known to be dead; they may have come back when all are. */
@@ -154,7 +174,10 @@ class HttpReceiver implements Receiver, ExchangeConnections {
   }
 
   useGeneral(place: string): void {
-    this.#shared.general.add(place);
+    const { general, stubborn } = this.#shared;
+    // Logged on, and asked once more, in a way that the fast way cannot read.
+    if (general.has(place) && this.#connection === this.#takenOver) stubborn.add(place);
+    general.add(place);
     this.close();
   }
 

@@ -18,14 +18,16 @@ export class IdleConnections {
     return this.#count === 0;
   }
 
-  /** The one that was used last: servers close the others first. */
-  take(place: string): Connection | undefined {
+  /** Of those that suit, the one that was used last: servers close the others first. */
+  take(place: string, suits: (connection: Connection) => boolean): Connection | undefined {
+    const list = this.#kept.get(place) ?? [];
     for (;;) {
-      const last = this.#kept.get(place)?.pop();
-      if (last === undefined) return undefined;
+      const index = list.findLastIndex(({ connection }) => suits(connection));
+      const [found] = index < 0 ? [] : list.splice(index, 1);
+      if (found === undefined) return undefined;
       this.#count--;
-      clearTimeout(last.timer);
-      if (last.connection.unpark?.() === true) return last.connection;
+      clearTimeout(found.timer);
+      if (found.connection.unpark?.() === true) return found.connection;
     }
   }
 

@@ -20,12 +20,13 @@ export class LineStream extends Duplex implements LineReader {
     this.on('error', () => undefined);
   }
 
-  /** The line for somebody else; undefined: there is something on it that is not read or written yet, or it is over. */
-  letGo(): Line | undefined {
+  /** The line, which goes on with another reader; undefined: there is something on it that is not read or written yet, or it is over. */
+  letGo(reader: LineReader): Line | undefined {
     const line = this.#line;
-    if (line?.connected !== true || line.destroyed || this.destroyed) return undefined;
+    if (line?.connected !== true || line.destroyed || this.destroyed || this.#over) return undefined;
     if (this.#paused || this.readableLength > 0 || this.writableLength > 0) return undefined;
     this.#line = undefined;
+    line.handTo(reader);
     return line;
   }
 

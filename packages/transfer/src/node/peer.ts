@@ -45,3 +45,8 @@ export function targetAt({ origin, proxyLogon }: Peer, uri: string): string {
 export function isHalfway({ logon, proxyLogon }: Peer): boolean {
   return logon.halfway || proxyLogon?.halfway === true;
 }
+
+/** Challenges that undici had to read are over there. One that is not answered yet, or one to come, the fast way may not be able to. */
+export function isLoggedOn({ logon, proxyLogon }: Peer): boolean {
+  return (logon.possible ? logon : proxyLogon)?.bound === true;
+}

@@ -27,6 +27,8 @@ export class RawConnection implements Connection, LineReader {
   readonly #incoming: Incoming;
   readonly #times: { readonly headers: number; readonly body: number };
   #line: Line | undefined;
+  /** A line that is taken over. */
+  #coming: Promise<void> | undefined;
   #sentAt = 0;
   #exchange: RawExchange | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -54,9 +56,21 @@ export class RawConnection implements Connection, LineReader {
     };
     this.#exchange = exchange;
     attempt.started(this.#control(exchange));
-    if (this.#exchange !== exchange) return;
-    if (this.#line === undefined) this.#open();
-    else this.connected();
+    this.#begin(exchange);
+  }
+
+  /** Goes on with the line of somebody else who is done with it, if it can be had. */
+  takeOver(from: { letGo(reader: LineReader): Promise<Line | undefined> }): void {
+    const coming = from.letGo(this).then((line) => {
+      if (this.#coming !== coming) {
+        line?.close(() => undefined);
+        return;
+      }
+      this.#coming = undefined;
+      this.#line = line;
+      line?.ref(true);
+    });
+    this.#coming = coming;
   }
 
   close(): void {
@@ -99,9 +113,18 @@ export class RawConnection implements Connection, LineReader {
 
   // --- the line ------------------------------------------------------------------------------------------------------
 
-  #open(): void {
-    this.#paused = false;
+  #begin(exchange: RawExchange): void {
+    if (this.#exchange !== exchange) return;
+    if (this.#coming !== undefined) {
+      void this.#coming.then(() => this.#begin(exchange));
+      return;
+    }
     this.#pool.wait(this.#regulate);
+    if (this.#line !== undefined) {
+      this.connected();
+      return;
+    }
+    this.#paused = false;
     this.#line = new Line(this.peer, this);
   }
 
@@ -130,6 +153,7 @@ export class RawConnection implements Connection, LineReader {
   #drop(): void {
     const line = this.#line;
     this.#line = undefined;
+    this.#coming = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#pool.leave(this.#regulate);

@@ -7,6 +7,7 @@ import {
   type HttpReceiverOptions,
   type RequestHead,
 } from './connection.ts';
+import type { Line, LineReader } from './line.ts';
 import { LineStream } from './line-stream.ts';
 import { isHalfway, type Peer, targetAt } from './peer.ts';
 
@@ -48,6 +49,14 @@ export class UndiciConnection implements Connection {
         return ended;
       })
       .catch(() => undefined);
+  }
+
+  /** Ends it; its line goes on with `reader`, if it can be had. What came behind the answer undici looks at first, and takes it for the end of the connection. */
+  async letGo(reader: LineReader): Promise<Line | undefined> {
+    await new Promise((resolve) => setImmediate(resolve));
+    const line = this.#busy || this.#closed ? undefined : this.#stream?.letGo(reader);
+    this.close();
+    return line;
   }
 
   /** undici lets programs end while nothing is asked. */

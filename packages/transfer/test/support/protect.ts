@@ -28,10 +28,32 @@ export function protect(
   secureTransport: boolean,
   kerberos?: KerberosService,
 ): string[] {
-  const acceptors = new WeakMap<object, HttpAcceptor>();
+  const acceptorOf = acceptors(schemes, secureTransport, kerberos);
   const admitted: string[] = [];
   origin.behaviour = (request: IncomingMessage, response) => {
-    let acceptor = acceptors.get(request.socket);
+    const outcome = acceptorOf(request.socket).authenticate(request.headers.authorization);
+    if (outcome.kind === 'accepted') {
+      admitted.push(`${outcome.token.name} ${outcome.token.scheme}`);
+      if (outcome.responseHeader !== undefined) response.setHeader('www-authenticate', outcome.responseHeader);
+      return false;
+    }
+    response
+      .writeHead(401, { 'www-authenticate': [...outcome.headers], 'content-length': 6 })
+      .end(request.method === 'HEAD' ? undefined : 'who?\r\n');
+    return true;
+  };
+  return admitted;
+}
+
+/** Whoever asks on a connection, one for each. */
+export function acceptors(
+  schemes: readonly HttpScheme[],
+  secureTransport: boolean,
+  kerberos?: KerberosService,
+): (connection: object) => HttpAcceptor {
+  const known = new WeakMap<object, HttpAcceptor>();
+  return (connection) => {
+    let acceptor = known.get(connection);
     if (acceptor === undefined) {
       acceptor = createHttpAcceptor({
         schemes,
@@ -49,18 +71,8 @@ export function protect(
             }
           : {}),
       });
-      acceptors.set(request.socket, acceptor);
+      known.set(connection, acceptor);
     }
-    const outcome = acceptor.authenticate(request.headers.authorization);
-    if (outcome.kind === 'accepted') {
-      admitted.push(`${outcome.token.name} ${outcome.token.scheme}`);
-      if (outcome.responseHeader !== undefined) response.setHeader('www-authenticate', outcome.responseHeader);
-      return false;
-    }
-    response
-      .writeHead(401, { 'www-authenticate': [...outcome.headers], 'content-length': 6 })
-      .end(request.method === 'HEAD' ? undefined : 'who?\r\n');
-    return true;
+    return acceptor;
   };
-  return admitted;
 }

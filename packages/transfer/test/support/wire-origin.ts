@@ -6,6 +6,7 @@ export interface WireRequest {
   /** Path and query. */
   readonly path: string;
   readonly range: string | undefined;
+  readonly authorization: string | undefined;
   /** Number of the connection, from 1. */
   readonly connection: number;
 }
@@ -30,7 +31,10 @@ export class WireOrigin {
           const head = text.slice(0, end);
           text = text.slice(end + 4);
           const [method = '', path = ''] = head.split(' ');
-          const request = { method, path, range: /^range: (.*)$/im.exec(head)?.[1], connection };
+          const [range, authorization] = ['range', 'authorization'].map(
+            (name) => new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1],
+          );
+          const request = { method, path, range, authorization, connection };
           this.requests.push(request);
           answer(request, socket);
         }
