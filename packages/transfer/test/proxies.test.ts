@@ -1,14 +1,21 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '@carmine/testkit';
 import { checkHeaders, type ProxyChoice, proxiesFor, retryAfter } from '@carmine/transfer';
-import { credentialAuthenticators, type DownloadOptions, download } from '@carmine/transfer/node';
+import {
+  createHttpReceiverFactory,
+  credentialAuthenticators,
+  type DownloadOptions,
+  download,
+} from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authority, expired, other, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
 import { type ProxyLogon, TestProxy } from './support/http-proxy.ts';
 import { protect } from './support/protect.ts';
+import { WireOrigin } from './support/wire-origin.ts';
 
 const content = new SeededRandom(21).bytes(150_000);
 const tls = { cert: server.certificate, key: server.privateKey };
@@ -169,6 +176,71 @@ describe('through a proxy', () => {
       code: 'transfer/connect',
     });
   });
+
+  it.each([false, true])(
+    'the file comes the fast way, over the connection that was logged on (TLS %s)',
+    async (secure) => {
+      const proxy = await startProxy({ scheme: 'ntlm' });
+      const origin = await start(secure ? tls : undefined);
+      // More than all buffers hold: the connection waits now and then.
+      origin.content = new SeededRandom(22).bytes(24 * 1024 * 1024 + 3);
+      const receivers = createHttpReceiverFactory({
+        trust: [authority],
+        proxy: { usage: 'list', list: proxy.address },
+        proxyAuthenticator: credentialAuthenticators(
+          [{ target: 'proxy', scheme: 'ntlm', userName: 'admin', password: 'Pässw0rd' }],
+          undefined,
+          'proxy',
+        ),
+      });
+      const receiver = receivers(origin.url);
+      const parts: Uint8Array[] = [];
+      const kept: (() => void)[] = [];
+      await new Promise<void>((resolve, reject) => {
+        receiver.request(
+          { method: 'GET' },
+          {
+            onHead: () => undefined,
+            onData(chunk, release) {
+              parts.push(Uint8Array.from(chunk));
+              // undici's has none.
+              if (release === undefined) reject(new Error('it came over undici'));
+              else kept.push(release);
+            },
+            onCrowded(waits) {
+              if (waits) setImmediate(() => kept.splice(0).map((release) => release()));
+            },
+            onEnd: resolve,
+            onError: reject,
+          },
+        );
+      }).finally(() => receiver.close());
+      expect(Buffer.concat(parts).equals(origin.content)).toBe(true);
+      expect([proxy.connections, origin.connections, proxy.refused]).toEqual([1, 1, 2]);
+    },
+  );
+
+  it.each([0, 1, 2])(
+    'a tunnel that nobody wants any more is given up, %i turns after it was asked for',
+    async (turns) => {
+      const { promise: asked, resolve: ask } = Promise.withResolvers<Socket>();
+      const proxy = await WireOrigin.start((_request, socket) => ask(socket));
+      open.push(proxy);
+      const receivers = createHttpReceiverFactory({ proxy: { usage: 'list', list: new URL(proxy.url).host } });
+      const receiver = receivers('https://files.example/');
+      const exchange = receiver.request(
+        { method: 'GET' },
+        { onHead: () => undefined, onData: () => undefined, onEnd: () => undefined, onError: () => undefined },
+      );
+      const socket = await asked;
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      exchange.abort();
+      await closed;
+      receiver.close();
+      expect(receivers.isIdle()).toBe(true);
+    },
+  );
 
   it('a tunnel that is refused is what the proxy says', async () => {
     const proxy = await startProxy();

@@ -22,41 +22,52 @@ type Fault = (answer: number, octets: Buffer, socket: Socket) => void;
 
 /** Asks who one is with challenges that are HTTP/1.0, which undici alone reads, and keep their connection. The file comes as usual. */
 async function start(
-  scheme: 'ntlm' | 'negotiate' | 'digest',
+  scheme: 'ntlm' | 'negotiate',
+  asker: 'server' | 'proxy',
   fault: Fault = (_answer, octets, socket) => socket.write(octets),
 ) {
   const acceptorOf = acceptors([scheme], false);
+  const [status, name] = asker === 'server' ? [401, 'WWW-Authenticate'] : [407, 'Proxy-Authenticate'];
   let answers = 0;
-  const log = { asked: 0, admitted: [] as number[] };
-  const origin = await WireOrigin.start(({ authorization, connection }, socket) => {
+  const log = { asked: 0, admitted: [] as number[], paths: new Set<string>() };
+  const origin = await WireOrigin.start(({ authorization, path, connection }, socket) => {
+    log.paths.add(path);
     const outcome = acceptorOf(socket).authenticate(authorization);
     if (outcome.kind === 'accepted') {
       log.admitted.push(connection);
       const proof = outcome.responseHeader;
-      const field = proof === undefined ? '' : `WWW-Authenticate: ${proof}\r\n`;
+      const field = proof === undefined ? '' : `${name}: ${proof}\r\n`;
       fault(++answers, Buffer.from(good.toString('latin1').replace('ETag', `${field}ETag`), 'latin1'), socket);
       return;
     }
     log.asked++;
-    const fields = outcome.headers.map((value) => `WWW-Authenticate: ${value}\r\n`).join('');
-    const head = `HTTP/1.0 401 Who\r\n${fields}Connection: keep-alive\r\nContent-Length: 4\r\n\r\n`;
+    const fields = outcome.headers.map((value) => `${name}: ${value}\r\n`).join('');
+    const head = `HTTP/1.0 ${status} Who\r\n${fields}Connection: keep-alive\r\nContent-Length: 4\r\n\r\n`;
     fault(++answers, Buffer.from(`${head}who?`), socket);
   });
   open.push(origin);
-  const authenticator = credentialAuthenticators([
-    { target: 'server', scheme, userName: 'admin', password: 'Pässw0rd' },
-  ]);
-  const receivers = createHttpReceiverFactory({ authenticator, idle: 60_000 });
+  const who = credentialAuthenticators(
+    [{ target: asker, scheme, userName: 'admin', password: 'Pässw0rd' }],
+    undefined,
+    asker,
+  );
+  const receivers = createHttpReceiverFactory({
+    idle: 60_000,
+    ...(asker === 'server'
+      ? { authenticator: who }
+      : { proxyAuthenticator: who, proxy: { usage: 'list', list: new URL(origin.url).host } }),
+  });
   open.push(receivers);
-  return { origin, receivers, log };
+  const url = asker === 'server' ? origin.url : 'http://files.example/file';
+  return { url, origin, receivers, log };
 }
 
 /** One file, and the way that its content came; or what went wrong. */
 function fetchOnce(
-  { origin, receivers }: { readonly origin: { readonly url: string }; readonly receivers: HttpReceiverFactory },
+  { url, receivers }: { readonly url: string; readonly receivers: HttpReceiverFactory },
   steer: (exchange: () => ReceiverExchange) => void = () => undefined,
 ): Promise<'fast' | 'general' | { readonly code: unknown }> {
-  const receiver = receivers(origin.url);
+  const receiver = receivers(url);
   const parts: Uint8Array[] = [];
   let fast = 0;
   return new Promise<'fast' | 'general' | { readonly code: unknown }>((resolve) => {
@@ -80,9 +91,9 @@ function fetchOnce(
   }).finally(() => receiver.close());
 }
 
-describe('a connection that undici had to log on', () => {
+describe.each(['server', 'proxy'] as const)('a connection that undici had to log on to a %s', (asker) => {
   it.each(['ntlm', 'negotiate'] as const)('is the one that the file comes over, the fast way: %s', async (scheme) => {
-    const started = await start(scheme);
+    const started = await start(scheme, asker);
     expect(await fetchOnce(started)).toBe('fast');
     // The one of which nobody could read the challenge, and the one that was logged on.
     expect(started.origin.connections).toBe(2);
@@ -90,13 +101,14 @@ describe('a connection that undici had to log on', () => {
     expect(started.origin.connections).toBe(2);
     expect(new Set(started.log.admitted)).toEqual(new Set([2]));
     expect(started.log.asked).toBe(3);
+    expect([...started.log.paths]).toEqual([asker === 'server' ? '/file' : started.url]);
   });
 
   it('is found in any pieces that the answers come in', async () => {
     const cuts = fc.array(fc.nat(900), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(fc.array(cuts, { minLength: 4, maxLength: 4 }), async (lists) => {
-        const started = await start('ntlm', (answer, octets, socket) => {
+        const started = await start('ntlm', asker, (answer, octets, socket) => {
           const ends = [...new Set(lists[answer - 1])].filter((cut) => cut < octets.length).sort((a, b) => a - b);
           writeInPieces(socket, octets, [...ends, octets.length]);
         });
@@ -109,7 +121,7 @@ describe('a connection that undici had to log on', () => {
   });
 
   it('is found octet by octet', async () => {
-    const started = await start('ntlm', (answer, octets, socket) => {
+    const started = await start('ntlm', asker, (answer, octets, socket) => {
       if (answer === 4) socket.write(octets);
       else
         writeInPieces(
@@ -123,78 +135,81 @@ describe('a connection that undici had to log on', () => {
   });
 });
 
-describe('a connection on which something is wrong when it would be taken over', () => {
-  const forged = 'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 3\r\n\r\nbad';
-  it.each<[string, (octets: Buffer, socket: Socket) => void]>([
-    ['an answer to nothing', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.from(forged)]))],
-    ['the beginning of one', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.from('H')]))],
-    ['a zero', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.alloc(1)]))],
-    ['a zero, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.write('\0')))],
-    ['its end', (octets, socket) => socket.end(octets)],
-    ['its end, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.end()))],
-    ['its end too soon', (octets, socket) => socket.end(octets.subarray(0, -2))],
-    ['a reset', (octets, socket) => socket.write(octets, () => socket.resetAndDestroy())],
-    ['a reset, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.resetAndDestroy()))],
-    ['a reset too soon', (octets, socket) => socket.write(octets.subarray(0, -2), () => socket.resetAndDestroy())],
-    ['a reset instead', (_octets, socket) => void socket.resetAndDestroy()],
-  ])('is dropped, and nothing of it is in the file: %s', async (_what, wrong) => {
-    for (const at of [1, 2, 3, 4]) {
-      const started = await start('ntlm', (answer, octets, socket) => {
-        if (answer === at) wrong(octets, socket);
-        else if (!socket.destroyed) socket.write(octets);
-      });
-      // The content is compared whenever there is some. What comes later may hit the request of the next file.
-      for (const _file of [1, 2]) {
-        const end = await fetchOnce(started);
-        if (typeof end === 'string') continue;
-        expect(['transfer/connection-lost', 'transfer/invalid-response']).toContain(end.code);
-      }
-      expect(await fetchOnce(started)).toBeTypeOf('string');
-      for (const each of open.splice(0)) await each.close();
-    }
-  });
-
-  it('is not the one that somebody is known on: a new one is logged on', async () => {
-    const started = await start('ntlm', (answer, octets, socket) => {
-      if (answer === 3) socket.write(octets, () => socket.resetAndDestroy());
-      else socket.write(octets);
-    });
-    await fetchOnce(started);
-    await fetchOnce(started);
-    expect(started.log.admitted.length).toBeGreaterThan(0);
-    expect(started.log.admitted).not.toContain(2);
-  });
-
-  it('goes when nobody wants it any more, at every step', async () => {
-    for (const at of [1, 2, 3, 4]) {
-      for (let turns = 0; turns < 6; turns++) {
-        let abort: () => void = () => undefined;
-        const { promise: aborted, resolve } = Promise.withResolvers<void>();
-        let armed = true;
-        const started = await start('ntlm', (answer, octets, socket) => {
-          socket.write(octets);
-          if (answer !== at || !armed) return;
-          armed = false;
-          const later = (left: number): void => {
-            if (left > 0) setImmediate(later, left - 1);
-            else {
-              abort();
-              resolve();
-            }
-          };
-          later(turns);
+describe.each(['server', 'proxy'] as const)(
+  'a connection to a %s on which something is wrong when it would be taken over',
+  (asker) => {
+    const forged = 'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 3\r\n\r\nbad';
+    it.each<[string, (octets: Buffer, socket: Socket) => void]>([
+      ['an answer to nothing', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.from(forged)]))],
+      ['the beginning of one', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.from('H')]))],
+      ['a zero', (octets, socket) => socket.write(Buffer.concat([octets, Buffer.alloc(1)]))],
+      ['a zero, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.write('\0')))],
+      ['its end', (octets, socket) => socket.end(octets)],
+      ['its end, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.end()))],
+      ['its end too soon', (octets, socket) => socket.end(octets.subarray(0, -2))],
+      ['a reset', (octets, socket) => socket.write(octets, () => socket.resetAndDestroy())],
+      ['a reset, later', (octets, socket) => socket.write(octets, () => setImmediate(() => socket.resetAndDestroy()))],
+      ['a reset too soon', (octets, socket) => socket.write(octets.subarray(0, -2), () => socket.resetAndDestroy())],
+      ['a reset instead', (_octets, socket) => void socket.resetAndDestroy()],
+    ])('is dropped, and nothing of it is in the file: %s', async (_what, wrong) => {
+      for (const at of [1, 2, 3, 4]) {
+        const started = await start('ntlm', asker, (answer, octets, socket) => {
+          if (answer === at) wrong(octets, socket);
+          else if (!socket.destroyed) socket.write(octets);
         });
-        const first = fetchOnce(started, (exchange) => {
-          abort = () => exchange().abort();
-        });
-        await Promise.race([aborted, first]);
-        expect(await fetchOnce(started)).toBeTypeOf('string');
+        // The content is compared whenever there is some. What comes later may hit the request of the next file.
+        for (const _file of [1, 2]) {
+          const end = await fetchOnce(started);
+          if (typeof end === 'string') continue;
+          expect(['transfer/connection-lost', 'transfer/invalid-response']).toContain(end.code);
+        }
         expect(await fetchOnce(started)).toBeTypeOf('string');
         for (const each of open.splice(0)) await each.close();
       }
-    }
-  });
-});
+    });
+
+    it('is not the one that somebody is known on: a new one is logged on', async () => {
+      const started = await start('ntlm', asker, (answer, octets, socket) => {
+        if (answer === 3) socket.write(octets, () => socket.resetAndDestroy());
+        else socket.write(octets);
+      });
+      await fetchOnce(started);
+      await fetchOnce(started);
+      expect(started.log.admitted.length).toBeGreaterThan(0);
+      expect(started.log.admitted).not.toContain(2);
+    });
+
+    it('goes when nobody wants it any more, at every step', async () => {
+      for (const at of [1, 2, 3, 4]) {
+        for (let turns = 0; turns < 6; turns++) {
+          let abort: () => void = () => undefined;
+          const { promise: aborted, resolve } = Promise.withResolvers<void>();
+          let armed = true;
+          const started = await start('ntlm', asker, (answer, octets, socket) => {
+            socket.write(octets);
+            if (answer !== at || !armed) return;
+            armed = false;
+            const later = (left: number): void => {
+              if (left > 0) setImmediate(later, left - 1);
+              else {
+                abort();
+                resolve();
+              }
+            };
+            later(turns);
+          });
+          const first = fetchOnce(started, (exchange) => {
+            abort = () => exchange().abort();
+          });
+          await Promise.race([aborted, first]);
+          expect(await fetchOnce(started)).toBeTypeOf('string');
+          expect(await fetchOnce(started)).toBeTypeOf('string');
+          for (const each of open.splice(0)) await each.close();
+        }
+      }
+    });
+  },
+);
 
 describe('a connection that undici was needed on for a file', () => {
   it('is where the next one comes, the fast way', async () => {
@@ -209,8 +224,8 @@ describe('a connection that undici was needed on for a file', () => {
     open.push(origin);
     const receivers = createHttpReceiverFactory({ idle: 60_000 });
     open.push(receivers);
-    expect(await fetchOnce({ origin, receivers })).toBe('general');
-    const next = { receivers, origin: { url: new URL('/next', origin.url).href } };
+    expect(await fetchOnce({ url: origin.url, receivers })).toBe('general');
+    const next = { receivers, url: new URL('/next', origin.url).href };
     expect(await fetchOnce(next)).toBe('fast');
     expect(await fetchOnce(next)).toBe('fast');
     expect(origin.connections).toBe(2);

@@ -134,7 +134,7 @@ class HttpReceiver implements Receiver, ExchangeConnections {
   /** It is nothing for the fast way, as far as anybody knows. */
   #isUnusual(href: string, peer: Peer): boolean {
     const { options, general, stubborn } = this.#shared;
-    if (options.fast === false || this.#proxied || general.has(href) || stubborn.has(peer.origin)) return true;
+    if (options.fast === false || general.has(href) || stubborn.has(peer.origin)) return true;
     return general.has(peer.origin) && !isLoggedOn(peer);
   }
 

@@ -6,6 +6,7 @@ export interface WireRequest {
   /** Path and query. */
   readonly path: string;
   readonly range: string | undefined;
+  /** To a proxy: Proxy-Authorization. */
   readonly authorization: string | undefined;
   /** Number of the connection, from 1. */
   readonly connection: number;
@@ -31,9 +32,8 @@ export class WireOrigin {
           const head = text.slice(0, end);
           text = text.slice(end + 4);
           const [method = '', path = ''] = head.split(' ');
-          const [range, authorization] = ['range', 'authorization'].map(
-            (name) => new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1],
-          );
+          const range = /^range: (.*)$/im.exec(head)?.[1];
+          const authorization = /^(?:proxy-)?authorization: (.*)$/im.exec(head)?.[1];
           const request = { method, path, range, authorization, connection };
           this.requests.push(request);
           answer(request, socket);
