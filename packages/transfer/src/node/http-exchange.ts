@@ -24,7 +24,7 @@ export interface ExchangeConnections {
   connectionTo(url: Place): Connection;
   /** The proxy of the connection could not be connected to, and there is one of which that is not known. */
   hasOtherProxy(url: Place): boolean;
-  /** From now on undici does what there is to do with this file, or with all of this origin. */
+  /** From now on undici does what there is to do with this file, or with this origin until it knows who we are. */
   useGeneral(place: string): void;
   rememberTarget(target: Place): void;
   /** Back to the original URL; true where redirects had led elsewhere. */

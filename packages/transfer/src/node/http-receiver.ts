@@ -13,7 +13,7 @@ import { UndiciConnection } from './undici-connection.ts';
 
 /**
  * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
- * until an answer is nothing for it; from then on undici does the rest of the transfer with that origin.
+ * until an answer is nothing for it; from then on undici does the rest of that file, or what there is to do with that origin until it knows who we are.
  */
 export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): HttpReceiverFactory {
   const shared: Shared = {

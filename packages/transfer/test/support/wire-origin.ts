@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 /** What one request was. */
 export interface WireRequest {
@@ -17,10 +18,11 @@ export class WireOrigin {
   readonly requests: WireRequest[] = [];
   connections = 0;
   readonly #server: Server;
+  readonly #scheme: 'http' | 'https';
   readonly #sockets = new Set<Socket>();
 
-  private constructor(answer: (request: WireRequest, socket: Socket) => void) {
-    this.#server = createServer((socket) => {
+  private constructor(answer: (request: WireRequest, socket: Socket) => void, tls: TlsOptions | undefined) {
+    const listener = (socket: Socket) => {
       const connection = ++this.connections;
       let text = '';
       this.#sockets.add(socket);
@@ -39,17 +41,19 @@ export class WireOrigin {
           answer(request, socket);
         }
       });
-    });
+    };
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   }
 
-  static async start(answer: (request: WireRequest, socket: Socket) => void): Promise<WireOrigin> {
-    const origin = new WireOrigin(answer);
+  static async start(answer: (request: WireRequest, socket: Socket) => void, tls?: TlsOptions): Promise<WireOrigin> {
+    const origin = new WireOrigin(answer, tls);
     await new Promise<void>((resolve) => origin.#server.listen(0, '127.0.0.1', resolve));
     return origin;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/file`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/file`;
   }
 
   async close(): Promise<void> {
