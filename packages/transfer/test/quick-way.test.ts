@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { SeededRandom } from '@carmine/testkit';
 import { type DownloadAllOptions, downloadAll } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AnswerBuffers } from '../src/node/answer-buffers.ts';
 import { QuickConnection, type QuickFiles } from '../src/node/quick-connection.ts';
 import { authority, server } from './support/certificates.ts';
 import { HttpOrigin } from './support/http-origin.ts';
@@ -283,7 +284,11 @@ describe('a quick connection', () => {
       refused: () => expect.unreachable(),
     };
     const sockets = { open: () => socket as unknown as Socket, ready: 'connect' as const, refused: () => undefined };
-    const connection = new QuickConnection('http://o', sockets, files, { small: 9, connect: 30, silence: 300 });
+    const connection = new QuickConnection('http://o', sockets, files, new AnswerBuffers(), {
+      small: 9,
+      connect: 30,
+      silence: 300,
+    });
     expect(socket.written).toBe('');
     socket.emit('connect');
     expect([socket.written, socket.timeouts]).toEqual(['GET /a', [30, 300]]);

@@ -12,13 +12,13 @@ export const blockBytes = 4096;
 
 /**
  * Memory that begins on a page, for direct writes, and that other threads can read; undefined where there is none to be had. Node's own
- * allocations begin anywhere.
+ * allocations begin anywhere. `large`: much of it will be used.
  */
-export function allocatePages(bytes: number): SharedArrayBuffer | undefined {
+export function allocatePages(bytes: number, large = true): SharedArrayBuffer | undefined {
   try {
     const pages = Math.ceil(bytes / webAssemblyPage);
     const { buffer } = new Memory({ initial: pages, maximum: pages, shared: true });
-    wishLargePages(buffer);
+    if (large) wishLargePages(buffer);
     onPages.add(buffer);
     return buffer;
   } catch {
@@ -41,6 +41,12 @@ export function planWrites(chunks: readonly Uint8Array[], position: number): rea
     { chunks: slice(runs, from - position, to - position), position: from, direct: true },
     { chunks: slice(runs, to - position, end - position), position: to, direct: false },
   ].filter((write) => write.chunks.length > 0);
+}
+
+/** How much of a piece of memory can go to the beginning of a file past the page cache: whole blocks, or nothing. */
+export function directLength(memory: Uint8Array): number {
+  const fits = memory.byteOffset % blockBytes === 0 && onPages.has(memory.buffer);
+  return fits ? memory.length - (memory.length % blockBytes) : 0;
 }
 
 /** Whether memory and file are at the same place in their blocks, for every run. */

@@ -8,6 +8,7 @@ import { type DownloadOptions, downloadOver } from './download.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
 import type { NodeDirectory } from './node-disk.ts';
 import { nodePlatform } from './platform.ts';
+import type { HeldContent } from './quick-connection.ts';
 import { isQuick, QuickSet, type QuickTaker } from './quick-set.ts';
 import { sha256 } from './sha256.ts';
 import { SmallFiles } from './small-files.ts';
@@ -66,7 +67,7 @@ class DownloadSet {
     this.#options = options;
     this.#outcomes = new Array(items.length);
     this.#receivers = createHttpReceiverFactory(options);
-    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode, items.length);
+    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode);
     if (isQuick(options)) this.#quick = new QuickSet(items, options, this.#quickTaker());
     else this.#careful.push(...items.keys());
   }
@@ -129,12 +130,15 @@ class DownloadSet {
     return this.#earlyBytes > mostEarly;
   }
 
-  #takeQuickly(index: number, source: Source, content: Uint8Array): void {
+  #takeQuickly(index: number, source: Source, content: HeldContent): void {
     const item = this.#items[index] as DownloadItem;
     try {
       const place = this.#files.placeOf(item.path);
-      if (place.directory instanceof Promise) this.#addLater(item, index, source, new Uint8Array(content));
-      else this.#add(item, index, { source, chunks: [content] }, place.directory, place.name);
+      if (place.directory instanceof Promise) this.#addLater(item, index, source, new Uint8Array(content.bytes));
+      else {
+        const { bytes, hold } = content;
+        this.#add(item, index, { source, chunks: [bytes], hold }, place.directory, place.name);
+      }
     } catch (thrown) {
       this.#fail(index, thrown);
     }
@@ -209,10 +213,10 @@ class DownloadSet {
   }
 
   #add(item: DownloadItem, index: number, whole: Content, directory: NodeDirectory, name: string): void {
-    const { source, chunks } = whole;
+    const { source, chunks, hold } = whole;
     const wanted = { expectedSha256: item.expectedSha256, computeSha256: this.#options.computeSha256 };
     const result = { length: source.length, sha256: digestOfWhole(whole, wanted, sha256) };
-    this.#files.add(directory, name, chunks, parseHttpDate(source.lastModified), {
+    this.#files.add(directory, name, { chunks, hold }, parseHttpDate(source.lastModified), {
       path: item.path,
       done: () => this.#settle(index, { item, result }),
       failed: (error) => this.#settle(index, { item, error }),
@@ -250,7 +254,7 @@ class DownloadSet {
   }
 }
 
-type Content = Pick<WholeAnswer, 'source' | 'chunks'>;
+type Content = Pick<WholeAnswer, 'source' | 'chunks'> & { readonly hold?: (() => () => void) | undefined };
 
 async function getWhole(url: string, receiver: Receiver, signal: AbortSignal | undefined) {
   const { answer, abort } = requestWhole(receiver, url);

@@ -2,15 +2,25 @@ import type { Socket } from 'node:net';
 import type { CarmineError } from '@carmine/errors';
 import { AnswerReader, type SmallAnswer } from '../answer-reader.ts';
 import type { Source } from '../source.ts';
+import { type AnswerBuffers, startOfAnswer } from './answer-buffers.ts';
 import type { RawSockets } from './raw-socket.ts';
 
 /** Who has files to ask a connection for. */
 export interface QuickFiles<T> {
   /** The next one with its request; undefined: there is none for this connection. */
   next(): { readonly item: T; readonly request: string } | undefined;
-  /** It came whole; the content is there during the call. `elapsed`: milliseconds from the request to what was read first of the answer. */
-  arrived(item: T, source: Source, content: Uint8Array, elapsed: number): void;
+  /**
+   * It came whole; the content is there during the call, and longer for who holds it. `elapsed`: milliseconds from the request to what was read first of
+   * the answer.
+   */
+  arrived(item: T, source: Source, content: HeldContent, elapsed: number): void;
   refused(item: T, error: CarmineError): void;
+}
+
+/** Content, and a way to keep it: what `hold` returns is to be called once. */
+export interface HeldContent {
+  readonly bytes: Uint8Array;
+  hold(): () => void;
 }
 
 /** How a connection ended. */
@@ -35,13 +45,15 @@ export class QuickConnection<T> {
   readonly #reader: AnswerReader;
   readonly #socket: Socket;
   readonly #tell: (end: QuickEnd<T>) => void;
-  /** Node asks where the next octets go as soon as it has brought some; so an answer lies in the one while the other is free. */
-  #buffer: Buffer = Buffer.allocUnsafeSlow(usualBuffer);
-  #other: Buffer = Buffer.allocUnsafeSlow(usualBuffer);
+  readonly #buffers: AnswerBuffers;
+  /** Node asks where the next octets go as soon as it has brought some; so there is another one by the time that an answer is whole. */
+  #buffer: Uint8Array;
+  /** Of the buffer: where the answer begins, and where the next octets go. */
+  #start = 0;
   #filled = 0;
   #asked: Asked<T> | undefined;
-  /** A whole answer, in the other buffer. */
-  #came: FinalAnswer | undefined;
+  /** A whole answer, and where it is. */
+  #came: { readonly answer: FinalAnswer; readonly bytes: Uint8Array; readonly buffer: Uint8Array } | undefined;
   #answers = 0;
   #over = false;
 
@@ -49,9 +61,12 @@ export class QuickConnection<T> {
     origin: string,
     sockets: RawSockets,
     files: QuickFiles<T>,
+    buffers: AnswerBuffers,
     options: { readonly small: number; readonly connect: number; readonly silence: number },
   ) {
     this.#files = files;
+    this.#buffers = buffers;
+    this.#buffer = buffers.take();
     this.#reader = new AnswerReader(origin, options.small);
     const { promise, resolve } = Promise.withResolvers<QuickEnd<T>>();
     this.ended = promise;
@@ -109,14 +124,18 @@ export class QuickConnection<T> {
     }
     this.#filled += count;
     asked.elapsed ??= performance.now() - asked.at;
-    const answer = this.#reader.read(this.#buffer.subarray(0, this.#filled));
+    const bytes = this.#buffer.subarray(this.#start, this.#filled);
+    const answer = this.#reader.read(bytes);
     if (answer === undefined) this.#makeRoom();
     else if (answer.kind === 'large' || answer.kind === 'other') this.#end(answer.kind);
     else {
       // More than announced: the answer is whole, but nobody knows what the rest is.
-      this.#came = this.#filled > answer.end ? { ...answer, stays: false } : answer;
-      [this.#buffer, this.#other] = [this.#other, this.#buffer];
-      this.#filled = 0;
+      const whole = bytes.length > answer.end ? { ...answer, stays: false } : answer;
+      this.#came = { answer: whole, bytes, buffer: this.#buffer };
+      this.#buffer = this.#buffers.take();
+      // The next head is as long as this one, or what it belongs to is not written past the page cache.
+      this.#start = answer.kind === 'file' ? startOfAnswer(answer.start) : 0;
+      this.#filled = this.#start;
       atEndOfTurn(this);
     }
     return !this.#over;
@@ -124,40 +143,49 @@ export class QuickConnection<T> {
 
   /** A head is never longer than the usual buffer. */
   #makeRoom(): void {
-    const size = this.#reader.size ?? 0;
+    const size = this.#start + (this.#reader.size ?? 0);
     if (size <= this.#buffer.length && this.#filled < this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(size, this.#buffer.length));
+    const larger = Buffer.allocUnsafeSlow(Math.max(size, this.#start + this.#buffer.length));
     larger.set(this.#buffer.subarray(0, this.#filled));
+    this.#buffers.giveBack(this.#buffer);
     this.#buffer = larger;
   }
 
   /** Takes the answer that has come and asks for the next file; what is returned writes the one that came. */
   takeTurn(): () => void {
     const taken = this.#take();
-    if (taken?.answer.stays === true && !this.#over) this.#ask();
+    if (taken?.came.answer.stays === true && !this.#over) this.#ask();
     return () => {
       this.#write(taken);
-      if (taken?.answer.stays === false) this.#end();
+      if (taken?.came.answer.stays === false) this.#end();
     };
   }
 
   #take(): Taken<T> | undefined {
-    const [answer, asked] = [this.#came, this.#asked];
-    if (answer === undefined || asked === undefined) return undefined;
+    const [came, asked] = [this.#came, this.#asked];
+    if (came === undefined || asked === undefined) return undefined;
     this.#came = undefined;
     this.#asked = undefined;
     this.#answers++;
-    return { answer, asked, bytes: this.#other };
+    return { came, asked };
   }
 
   #write(taken: Taken<T> | undefined): void {
     if (taken === undefined) return;
-    const { answer, asked, bytes } = taken;
+    const { came, asked } = taken;
+    const { answer, bytes, buffer } = came;
+    let release = () => this.#buffers.giveBack(buffer);
     if (answer.kind === 'refused') this.#files.refused(asked.item, answer.error);
     else {
-      const content = bytes.subarray(answer.start, answer.end);
+      const hold = () => {
+        const held = release;
+        release = () => undefined;
+        return held;
+      };
+      const content = { bytes: bytes.subarray(answer.start, answer.end), hold };
       this.#files.arrived(asked.item, answer.source, content, asked.elapsed ?? 0);
     }
+    release();
   }
 }
 
@@ -170,9 +198,8 @@ interface Asked<T> {
 }
 
 interface Taken<T> {
-  readonly answer: FinalAnswer;
+  readonly came: { readonly answer: FinalAnswer; readonly bytes: Uint8Array; readonly buffer: Uint8Array };
   readonly asked: Asked<T>;
-  readonly bytes: Uint8Array;
 }
 
 /**
@@ -188,7 +215,5 @@ function atEndOfTurn(connection: Pick<QuickConnection<never>, 'takeTurn'>): void
 }
 const answered: Pick<QuickConnection<never>, 'takeTurn'>[] = [];
 
-/** Octets: two heads and more, or a small file as most are. */
-const usualBuffer = 160 * 1024;
 /** Where the octets go that nobody wants; nobody reads them. */
 const sink = new Uint8Array(64 * 1024);

@@ -2,15 +2,16 @@ import type { CarmineError } from '@carmine/errors';
 import { checkHeaders } from '../custom-headers.ts';
 import type { Source } from '../source.ts';
 import { smallFile } from '../whole-answer.ts';
+import { AnswerBuffers } from './answer-buffers.ts';
 import { connectTimeout, fiveMinutes, type HttpReceiverOptions, plainHeaders } from './connection.ts';
-import { QuickConnection, type QuickFiles } from './quick-connection.ts';
+import { type HeldContent, QuickConnection, type QuickFiles } from './quick-connection.ts';
 import { type RawSockets, rawSockets, requestText } from './raw-socket.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';
 
 /** What becomes of the files of a set, by their places in it. */
 export interface QuickTaker {
-  /** It came whole; the content is there during the call. `far`: answers take so long that more connections are worth their while. */
-  arrived(index: number, source: Source, content: Uint8Array, far: boolean): void;
+  /** It came whole; the content is there during the call, and longer for who holds it. `far`: answers take so long that more connections are worth their while. */
+  arrived(index: number, source: Source, content: HeldContent, far: boolean): void;
   failed(index: number, error: CarmineError): void;
   /** It is nothing for this way. */
   careful(index: number): void;
@@ -36,6 +37,7 @@ export class QuickSet {
   readonly #origins = new Map<string, Origin>();
   /** By how they are written before the paths of plain URLs. */
   readonly #written = new Map<string, Origin>();
+  readonly #buffers = new AnswerBuffers();
   readonly #open = new Set<QuickConnection<Planned>>();
   /** Files before this one are planned. */
   #next = 0;
@@ -78,7 +80,8 @@ export class QuickSet {
   #connect(origin: Origin): QuickConnection<Planned> {
     const { headers = fiveMinutes, body = fiveMinutes } = this.#options.timeouts ?? {};
     const times = { connect: connectTimeout(this.#options), silence: Math.min(headers, body) };
-    return new QuickConnection(origin.name, origin.sockets, this.#filesOf(origin), { small: smallFile, ...times });
+    const files = this.#filesOf(origin);
+    return new QuickConnection(origin.name, origin.sockets, files, this.#buffers, { small: smallFile, ...times });
   }
 
   #giveUp(origin: Origin): void {
@@ -100,7 +103,8 @@ export class QuickSet {
       },
       arrived({ index }, source, content, elapsed) {
         origin.nearest = Math.min(origin.nearest, elapsed);
-        taker.arrived(index, source, content, origin.nearest > near);
+        const most = ++origin.answers < fewAnswers ? nearAtFirst : near;
+        taker.arrived(index, source, content, origin.nearest > most);
       },
       refused: ({ index }, error) => taker.failed(index, error),
     };
@@ -152,7 +156,7 @@ export class QuickSet {
       const [, request = ''] = requestText({ method: 'GET', uri: '', headers: this.#headers }, host).split('GET ');
       const sockets = rawSockets(name, true, this.#secureContexts);
       const nearest = Number.POSITIVE_INFINITY;
-      origin = { name, sockets, request, queue: [], careful: false, trouble: 0, nearest };
+      origin = { name, sockets, request, queue: [], careful: false, trouble: 0, nearest, answers: 0 };
       this.#origins.set(name, origin);
     }
     return origin;
@@ -176,10 +180,14 @@ interface Origin {
   trouble: number;
   /** Milliseconds that the quickest answer took. */
   nearest: number;
+  /** So many came. */
+  answers: number;
 }
 
 /** Nothing in the path is for a parser to change: no escapes, no characters to be escaped, no segments that begin with a dot. */
 const plainUrl = /^(https?:\/\/[a-z\d.:-]+)((?:\/(?!\.)[\w~.-]*)+)$/;
 /** How long an answer takes at most while the first connections keep a near server busy, in milliseconds. */
 const near = 1;
+/** The first ones have to wait for what this side still has to do. */
+const [fewAnswers, nearAtFirst] = [16, 10];
 const mostTrouble = 3;

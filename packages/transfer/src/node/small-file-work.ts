@@ -32,33 +32,37 @@ export type Reply =
   | { readonly id: number; readonly code: string; readonly message: string }
   | 'committed';
 
-/** What Node has no call for; each is 0 where it was done. */
+/** What Node has no call for. */
 export interface SystemCalls {
-  /** syncfs(2). */
-  syncFileSystem(directory: number): number;
-  /** linkat(2) of an open file to a path where there is nothing. */
+  /** syncfs(2), one directory of each file system. */
+  syncFileSystems(directories: readonly number[]): Promise<void>;
+  /** linkat(2) of an open file to a path where there is nothing; 0: it was done. */
   link(file: number, path: string): number;
 }
 
+export interface FileWork {
+  order(order: Order): void;
+  /** All that was ordered is done. */
+  settled(): Promise<void>;
+}
+
 /**
- * The work itself, for the caller's thread or another one. It stands alone, with nothing of this module, so that its text can be a thread's.
- * `fsync` only serves where there is no syncfs. Files without a name leave nothing when all ends before they have one, and cost their directory one
- * change instead of two.
+ * The work itself, one order after the other; syncing is waited for, and others have their turns meanwhile. `fsync` only serves where there is no
+ * syncfs. Files without a name leave nothing when all ends before they have one, and cost their directory one change instead of two.
  */
 export function createFileWork(
   fs: typeof FileSystem,
   system: SystemCalls | undefined,
-  reply: (replies: Reply[]) => void,
-): (orders: readonly Order[]) => void {
+  reply: (replies: readonly Reply[]) => void,
+): FileWork {
   type Kept = Extract<Order, { readonly do: 'keep' }>;
   let group: Kept[] = [];
   /** Those under their names that may not be durable. */
   const named: number[] = [];
-  let replies: Reply[] = [];
 
   function fail(id: number, thrown: unknown): void {
     const { code = '', message } = thrown as NodeJS.ErrnoException;
-    replies.push({ id, code, message });
+    reply([{ id, code, message }]);
   }
   function remove(path: string): void {
     try {
@@ -67,27 +71,33 @@ export function createFileWork(
       // It was not there, or the disk is gone: what is left then is a temporary file, for the next sweep.
     }
   }
-  function sync(directory: number): void {
-    if (system?.syncFileSystem(directory) === 0) return;
-    // fsync tells which error it was.
-    fs.fsyncSync(directory);
-    if (system !== undefined) {
-      throw Object.assign(new Error('EIO: the file system could not be synced'), { code: 'EIO' });
-    }
+  function fsync(fd: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fsync(fd, (error) => (error === null ? resolve() : reject(error)));
+    });
   }
-  function keep(order: Kept): void {
+  function keep(order: Kept): Promise<void> | undefined {
+    const refuse = (thrown: unknown) => {
+      fs.closeSync(order.fd);
+      if (!order.nameless) remove(order.at);
+      fail(order.id, thrown);
+    };
     try {
-      try {
-        if (order.modified !== undefined) fs.futimesSync(order.fd, Date.now() / 1_000, order.modified / 1_000);
-        if (system === undefined) fs.fsyncSync(order.fd);
-        if (!order.nameless) fs.closeSync(order.fd);
-      } catch (thrown) {
-        fs.closeSync(order.fd);
-        throw thrown;
-      }
+      if (order.modified !== undefined) fs.futimesSync(order.fd, Date.now() / 1_000, order.modified / 1_000);
+    } catch (thrown) {
+      refuse(thrown);
+      return undefined;
+    }
+    if (system === undefined) return fsync(order.fd).then(() => join(order), refuse);
+    join(order);
+    return undefined;
+  }
+  function join(order: Kept): void {
+    try {
+      if (!order.nameless) fs.closeSync(order.fd);
       group.push(order);
     } catch (thrown) {
-      if (!order.nameless) remove(order.at);
+      remove(order.at);
       fail(order.id, thrown);
     }
   }
@@ -118,20 +128,21 @@ export function createFileWork(
       return false;
     }
   }
-  function syncNames(directories: readonly number[]): void {
-    for (const directory of directories) sync(directory);
-    for (const id of named.splice(0)) replies.push({ id });
+  async function syncNames(directories: readonly number[]): Promise<void> {
+    if (system === undefined) for (const directory of directories) await fsync(directory);
+    else await system.syncFileSystems(directories);
+    reply(named.splice(0).map((id) => ({ id })));
   }
-  function commit({ devices, directories, joined }: Extract<Order, { readonly do: 'commit' }>): void {
+  async function commit({ devices, directories, joined }: Extract<Order, { readonly do: 'commit' }>): Promise<void> {
     let nameless = group;
     group = [];
     try {
       // Contents of this group; and names of the one before, if they wait for it.
-      if (system !== undefined) syncNames(devices);
+      if (system !== undefined) await syncNames(devices);
       const waiting = nameless;
       nameless = [];
       for (const order of waiting) if (name(order)) named.push(order.id);
-      if (joined !== true && named.length > 0) syncNames(system === undefined ? directories : devices);
+      if (joined !== true && named.length > 0) await syncNames(system === undefined ? directories : devices);
     } catch (thrown) {
       for (const id of named.splice(0)) fail(id, thrown);
       for (const order of nameless) {
@@ -139,7 +150,7 @@ export function createFileWork(
         fail(order.id, thrown);
       }
     }
-    replies.push('committed');
+    reply(['committed']);
   }
   function isGone(process_: number): boolean {
     try {
@@ -149,13 +160,11 @@ export function createFileWork(
       return (thrown as NodeJS.ErrnoException).code === 'ESRCH';
     }
   }
-  function sweep(directory: string, boot: string, now: number): void {
-    let names: string[] = [];
-    try {
-      names = fs.readdirSync(directory);
-    } catch {
-      // Whoever may write there but not read leaves them.
-    }
+  async function sweep(directory: string, boot: string, now: number): Promise<void> {
+    // Whoever may write there but not read leaves them.
+    const names = await new Promise<string[]>((resolve) =>
+      fs.readdir(directory, (error, all) => resolve(error === null ? all : [])),
+    );
     for (const file of names) {
       const [, machine, owner] = /^BIT([0-9A-F]{8})([0-9A-F]{8})[0-9A-F]{8}\.tmp$/.exec(file) ?? [];
       if (machine === undefined || owner === undefined) continue;
@@ -164,27 +173,35 @@ export function createFileWork(
       if ((machine === boot && isGone(Number.parseInt(owner, 16))) || age > 24 * 3_600_000) remove(path);
     }
   }
-  function perform(order: Order): void {
+  function perform(order: Order): Promise<void> | undefined {
     switch (order.do) {
       case 'keep':
-        keep(order);
-        return;
+        return keep(order);
       case 'commit':
-        commit(order);
-        return;
+        return commit(order);
       case 'discard':
         for (const kept of group.splice(0)) drop(kept);
-        return;
+        return undefined;
       case 'sweep':
-        sweep(order.directory, order.boot, order.now);
-        return;
+        return sweep(order.directory, order.boot, order.now);
     }
   }
-  return (orders) => {
-    for (const order of orders) perform(order);
-    if (replies.length === 0) return;
-    const all = replies;
-    replies = [];
-    reply(all);
+  const orders: Order[] = [];
+  let busy = false;
+  let running: Promise<void> | undefined;
+  async function run(): Promise<void> {
+    busy = true;
+    for (let order = orders.shift(); order !== undefined; order = orders.shift()) {
+      const performing = perform(order);
+      if (performing !== undefined) await performing;
+    }
+    busy = false;
+  }
+  return {
+    order(order) {
+      orders.push(order);
+      if (!busy) running = run();
+    },
+    settled: async () => running,
   };
 }
