@@ -284,7 +284,10 @@ describe('a quick connection', () => {
       refused: () => expect.unreachable(),
     };
     const sockets = { open: () => socket as unknown as Socket, ready: 'connect' as const, refused: () => undefined };
-    const connection = new QuickConnection('http://o', sockets, files, new AnswerBuffers(), {
+    const buffers = new AnswerBuffers();
+    const first = buffers.take();
+    buffers.giveBack(first);
+    const connection = new QuickConnection('http://o', sockets, files, buffers, {
       small: 9,
       connect: 30,
       silence: 300,
@@ -295,6 +298,8 @@ describe('a quick connection', () => {
     socket.silent();
     expect(socket.destroyed).toBe(true);
     expect(await connection.ended).toEqual({ left: 'a', answers: 0, reason: 'other' });
+    // And its memory to others.
+    expect(buffers.take()).toBe(first);
   });
 });
 

@@ -101,6 +101,8 @@ export class QuickConnection<T> {
     if (this.#over) return;
     this.#over = true;
     this.#socket.destroy();
+    // From here on Node is given another place.
+    this.#buffers.giveBack(this.#buffer);
     this.#tell({ left: this.#asked?.item, answers: this.#answers, reason });
   }
 
