@@ -100,12 +100,13 @@ export class Checkpoints {
     const loose = unsafe(streams, stream.slot, 'received');
     const unwritten = stream.received - stream.written;
     const pauseAt = this.#pauseAt(stream.slot, now);
-    if (!stream.paused && (loose >= pauseAt || unwritten >= maximumBacklog)) {
+    const backlog = backlogOfOne(streams);
+    if (!stream.paused && (loose >= pauseAt || unwritten >= backlog)) {
       stream.paused = true;
       const pause: PlannerCommand = { type: 'pause', stream: stream.id };
       return unwritten > 0 ? [pause, { type: 'flush', stream: stream.id, blocks: true }] : [pause];
     }
-    if (stream.paused && loose <= pauseAt * 0.75 && unwritten <= maximumBacklog / 2) {
+    if (stream.paused && loose <= pauseAt * 0.75 && unwritten <= backlog / 2) {
       stream.paused = false;
       return [{ type: 'resume', stream: stream.id }];
     }
@@ -135,9 +136,20 @@ function unsafe(streams: readonly Stream[], slot: Slot, reached: 'received' | 'w
   return sum;
 }
 
+function backlogOfOne(streams: readonly Stream[]): number {
+  const open = streams.filter(({ state }) => state !== 'closed').length;
+  return Math.max(leastBacklog, Math.min(mostBacklog, allBacklog / open));
+}
+
 const defaultBytes = 8 * 1024 * 1024;
 /** A crash may cost what a connection brings in so many milliseconds, at most so many bytes: more often than that, syncing holds up a quick one. */
 const swiftTime = 100;
 const swiftBytes = 32 * 1024 * 1024;
-/** Bytes of one stream that may wait in memory. */
-const maximumBacklog = 4 * 1024 * 1024;
+/**
+ * Bytes of one stream that may wait in memory. With less than the receivers' own limit (8 MiB of all) each of a few connections stops while the disk
+ * has work for some milliseconds only, and begins again when it has none.
+ */
+const leastBacklog = 4 * 1024 * 1024;
+const mostBacklog = 8 * 1024 * 1024;
+/** Of all together, where they are not that many. */
+const allBacklog = 24 * 1024 * 1024;
