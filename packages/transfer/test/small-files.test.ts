@@ -50,7 +50,7 @@ const read = (index: number) => new Uint8Array(fs.readFileSync(join(folder, `f${
 /** Whether the file system here has files without a name, and takes what goes past the page cache. */
 function canGoPast(): boolean {
   const nameless = 0o20_000_000;
-  const { O_DIRECT = 0, O_DIRECTORY = 0, O_WRONLY } = fs.constants;
+  const { O_DIRECT, O_DIRECTORY, O_WRONLY } = fs.constants;
   try {
     fs.closeSync(fs.openSync(tmpdir(), O_WRONLY | O_DIRECTORY | nameless | O_DIRECT, 0o600));
     return true;

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { descriptorOf } from '@carmine/http1/node';
 import { describe, expect, it } from 'vitest';
+import { diagAnswer, diagRequest, peerNameOf } from '../src/diag-message.ts';
 import { nativeFile } from '../src/node/native-file.ts';
-import { diagAnswer, diagRequest, peerNameOf } from '../src/node/peer-queue.ts';
-import { handedOver, received } from '../src/node/tcp-info.ts';
+import { handedOver, received } from '../src/tcp-info.ts';
 
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('hex');
 const ends = (remoteAddress: string, localAddress: string) => ({
