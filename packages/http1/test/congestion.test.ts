@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type CongestionControl, congestionControl, isLocal, unpaceLocal } from '../src/node/congestion.ts';
-import { createHttp1Server, descriptorOf } from '../src/node/index.ts';
+import { type CongestionControl, congestionControl, unpaceLocal } from '../src/node/congestion.ts';
+import { createHttp1Server, descriptorOf, isLocal } from '../src/node/index.ts';
 
 const listening = 3;
 const server = { _handle: { fd: listening } } as unknown as Server;
@@ -87,7 +87,6 @@ describe.runIf(congestionControl() !== undefined)("Linux's own answer", () => {
   const close: (() => unknown)[] = [];
   afterEach(() => Promise.all(close.splice(0).map((each) => each())));
   const control = congestionControl() as CongestionControl;
-  const systemDefault = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'latin1').trim();
 
   it('is that an HTTP server does not pace who is near', async () => {
     const socket = await new Promise<Socket>((resolve) => {
@@ -104,6 +103,7 @@ describe.runIf(congestionControl() !== undefined)("Linux's own answer", () => {
         close.push(() => client.destroy());
       });
     });
+    const systemDefault = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'latin1').trim();
     const expected = systemDefault.startsWith('bbr') ? 'reno' : systemDefault;
     expect(control.get(descriptorOf(socket) ?? -1)).toBe(expected);
   });

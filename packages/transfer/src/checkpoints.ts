@@ -28,7 +28,7 @@ export class Checkpoints {
 
   constructor({ bytes, time }: CheckpointOptions) {
     this.#bytes = bytes ?? defaultBytes;
-    this.#mostBytes = bytes ?? swiftBytes;
+    this.#mostBytes = bytes ?? largestCheckpoint;
     this.#time = time;
   }
 
@@ -144,7 +144,7 @@ function backlogOfOne(streams: readonly Stream[]): number {
 const defaultBytes = 8 * 1024 * 1024;
 /** A crash may cost what a connection brings in so many milliseconds, at most so many bytes: more often than that, syncing holds up a quick one. */
 const swiftTime = 100;
-const swiftBytes = 32 * 1024 * 1024;
+export const largestCheckpoint = 32 * 1024 * 1024;
 /**
  * Bytes of one stream that may wait in memory. With less than the receivers' own limit (8 MiB of all) each of a few connections stops while the disk
  * has work for some milliseconds only, and begins again when it has none.

@@ -1,5 +1,6 @@
 export type { AuthenticatedConnection, Authenticator, AuthenticatorFactory } from './authenticator.ts';
 export { type BlockList, blockListUrl, parseBlockList } from './block-list.ts';
+export { largestCheckpoint } from './checkpoints.ts';
 export { crc32 } from './crc32.ts';
 export { type CustomHeader, checkHeaders } from './custom-headers.ts';
 export { checkLocalPath } from './destination-path.ts';

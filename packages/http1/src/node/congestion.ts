@@ -1,4 +1,6 @@
 import type { Server, Socket } from 'node:net';
+import { isLocal } from './local-peer.ts';
+import { handleDescriptor } from './native-socket.ts';
 
 /** Congestion control of connections that a listening socket gets. */
 export interface CongestionControl {
@@ -20,30 +22,14 @@ export function unpaceLocal(
   server: Server,
   control: CongestionControl | undefined = congestionControl(),
 ): ((socket: Socket) => void) | undefined {
-  const listening = descriptorIn(server);
+  const listening = handleDescriptor(server);
   const usual = listening === undefined ? undefined : control?.get(listening);
   if (control === undefined || listening === undefined || usual === undefined || !paces.test(usual)) return undefined;
   if (!control.set(listening, unpaced)) return undefined;
   return (socket) => {
-    const fd = descriptorIn(socket);
+    const fd = handleDescriptor(socket);
     if (fd !== undefined && !isLocal(socket)) control.set(fd, usual);
   };
-}
-
-/** As a socket has them. */
-interface Ends {
-  readonly remoteAddress?: string | undefined;
-  readonly localAddress?: string | undefined;
-}
-
-/** The peer is a process of this system, as far as the addresses tell: to one's own address one comes from there. */
-export function isLocal({ remoteAddress, localAddress }: Ends): boolean {
-  return remoteAddress !== undefined && (remoteAddress === localAddress || loopback.test(remoteAddress));
-}
-
-function descriptorIn(owner: object): number | undefined {
-  const fd = (owner as { _handle?: { readonly fd?: unknown } | null })._handle?.fd;
-  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
 /** Linux with node:ffi (in Node from 26 on, without a flag); undefined elsewhere. */
@@ -75,6 +61,5 @@ export function congestionControl(): CongestionControl | undefined {
 
 const paces = /^bbr/;
 const unpaced = 'reno';
-const loopback = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/i;
 /** <netinet/tcp.h>, TCP_CA_NAME_MAX */
 const [ipProtoTcp, tcpCongestion, longestName] = [6, 13, 16];

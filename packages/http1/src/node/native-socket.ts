@@ -3,7 +3,12 @@ import type { Socket } from 'node:net';
 /** The descriptor of a plain TCP socket that is open, looked at anew before each use: a closed one's number is reused. */
 export function descriptorOf(socket: Socket | null): number | undefined {
   if (socket === null || socket.destroyed || 'encrypted' in socket) return undefined;
-  const fd = (socket as unknown as { _handle?: { readonly fd?: unknown } | null })._handle?.fd;
+  return handleDescriptor(socket);
+}
+
+/** The descriptor behind a socket or server of Node, whatever it is for. */
+export function handleDescriptor(owner: object): number | undefined {
+  const fd = (owner as { _handle?: { readonly fd?: unknown } | null })._handle?.fd;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
