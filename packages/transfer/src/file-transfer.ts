@@ -3,18 +3,21 @@ import { CarmineError } from '@carmine/errors';
 import { checkLocalPath } from './destination-path.ts';
 import type { Disk, DiskDirectory, DiskFile } from './disk.ts';
 import { diskError } from './disk-errors.ts';
-import { JournalFile } from './journal-file.ts';
+import { JournalFile, type JournalTrust } from './journal-file.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { ReceiverFactory } from './receiver.ts';
 import type { RunOptions, RunPlatform } from './run-types.ts';
 import type { TransferProgress, TransferResult } from './transfer-progress.ts';
 import { runTransfer, type TransferRun } from './transfer-run.ts';
+import { unsyncedDisk } from './unsynced-disk.ts';
 
 /** What a transfer stands on. */
 export interface TransferPlatform extends RunPlatform {
   readonly disk: Disk;
   /** Mode of a finished file. */
   readonly finalMode: number;
+  /** Says which start of the system this is: never the same after the power was lost. */
+  boot(): string;
 }
 
 export interface FileTransferOptions extends RunOptions {
@@ -39,6 +42,11 @@ export interface FileTransferOptions extends RunOptions {
    * before it starts the transfer, so that nothing is orphaned; with the same name the transfer goes on where it was.
    */
   readonly temporaryName: string;
+  /**
+   * False: what was written outlives this process, as it is with most programs, but nothing is synced. After a power failure what was not finished begins
+   * anew, and a file that got its name some seconds before may not be what it was. Absent or true: what is reported is durable.
+   */
+  readonly durable?: boolean | undefined;
   /** Directories below which files may be written; absent: everywhere. */
   readonly roots?: readonly string[] | undefined;
   readonly receivers: ReceiverFactory;
@@ -52,7 +60,7 @@ export interface FileTransfer {
   check(): Promise<void>;
   /** What an earlier run left, without changing anything; undefined when there is nothing. */
   inspect(): Promise<Omit<TransferProgress, 'phase'> | undefined>;
-  /** Resolves when every byte is durable and verified; rejects with the error that ended it. May be called again then. */
+  /** Resolves when every byte is durable (see `durable`) and verified; rejects with the error that ended it. May be called again then. */
   run(): Promise<TransferResult>;
   /** Ends `run` with `internal/aborted` once what was received is journalled. */
   stop(): Promise<void>;
@@ -73,6 +81,9 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
   const { directory: directoryPath, name } = checkLocalPath(options.path);
   const temporary = options.temporaryName;
   const journalName = `${temporary}.journal`;
+  const synced = options.durable !== false;
+  const disk = synced ? platform.disk : unsyncedDisk(platform.disk);
+  const trust = { boot: platform.boot(), synced };
   let current: TransferRun | undefined;
   let running: Promise<TransferResult> | undefined;
   let stopped = false;
@@ -82,7 +93,7 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
   async function withDirectory<T>(use: (directory: DiskDirectory) => Promise<T>): Promise<T> {
     let directory: DiskDirectory | undefined;
     try {
-      directory = await platform.disk.openDirectory(directoryPath, options.roots);
+      directory = await disk.openDirectory(directoryPath, options.roots);
       return await use(directory);
     } catch (thrown) {
       throw diskError(thrown, options.path);
@@ -100,9 +111,9 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
 
   async function run(directory: DiskDirectory): Promise<TransferResult> {
     await check(directory);
-    const journal = await JournalFile.open(directory, journalName);
+    const journal = await JournalFile.open(directory, journalName, trust);
     try {
-      const { file, resumed } = await openTemporary(directory, temporary, journal, options.url);
+      const { file, resumed } = await openTemporary(directory, temporary, journal, { url: options.url, synced });
       try {
         if (stopped) throw new CarmineError('internal/aborted');
         // The origin is asked meanwhile. Whoever needs the journal hears of it when this fails.
@@ -133,7 +144,7 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
     check: () => withDirectory(check),
     inspect: () =>
       withDirectory(async (directory) => {
-        const state = await JournalFile.peek(directory, journalName);
+        const state = await JournalFile.peek(directory, journalName, trust.boot);
         if (state === undefined || (await directory.kind(temporary)) !== 'file') return undefined;
         return { length: state.source.length, transferred: state.done.total };
       }),
@@ -161,7 +172,7 @@ export function createFileTransfer(platform: TransferPlatform, options: FileTran
       withDirectory((directory) =>
         finish(
           directory,
-          { name, temporary, journalName, path: options.path },
+          { name, temporary, journalName, trust, path: options.path },
           platform.finalMode,
           finishOptions?.repeat,
         ),
@@ -185,7 +196,12 @@ export function temporaryName(random: Uint8Array): string {
 }
 
 /** The temporary file with what of it can be trusted; without a journal that fits, from the beginning. */
-async function openTemporary(directory: DiskDirectory, temporary: string, journal: JournalFile, url: string) {
+async function openTemporary(
+  directory: DiskDirectory,
+  temporary: string,
+  journal: JournalFile,
+  { url, synced }: { readonly url: string; readonly synced: boolean },
+) {
   const existing = await directory.open(temporary);
   const state = journal.state;
   if (existing === undefined) {
@@ -209,6 +225,11 @@ async function openTemporary(directory: DiskDirectory, temporary: string, journa
       return { file: existing, resumed: undefined };
     }
     await existing.truncate(state.source.length);
+    if (synced && state.boot !== undefined) {
+      // An earlier run synced nothing; from now on what is there is to last.
+      await existing.sync();
+      await journal.noteSynced();
+    }
     return { file: existing, resumed: state.url === url ? state : { ...state, moved: true } };
   } catch (thrown) {
     await existing.close();
@@ -220,6 +241,7 @@ interface Names {
   readonly name: string;
   readonly temporary: string;
   readonly journalName: string;
+  readonly trust: JournalTrust;
   readonly path: string;
 }
 
@@ -227,7 +249,7 @@ async function finish(directory: DiskDirectory, names: Names, mode: number, repe
   const file = await directory.open(names.temporary);
   try {
     if ((await directory.kind(names.journalName)) !== undefined) {
-      const journal = await JournalFile.open(directory, names.journalName);
+      const journal = await JournalFile.open(directory, names.journalName, names.trust);
       try {
         await rename(directory, names, mode, file, journal);
       } finally {

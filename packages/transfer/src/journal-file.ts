@@ -3,43 +3,51 @@ import type { DiskDirectory, DiskFile } from './disk.ts';
 import { type Extent, ExtentSet } from './extents.ts';
 import {
   decodeJournal,
-  encodeDigest,
   encodeExtents,
   encodeFinishing,
   encodeHeader,
   encodeJournal,
+  encodeText,
   type JournalState,
   journalMagic,
 } from './journal.ts';
 import type { Source } from './source.ts';
 
-/** A journal on a disk. Each method returns when what it did is durable; after one failed, the journal is not used again. */
+/** What journals hold good. */
+export interface JournalTrust {
+  /** Which start of the system this is. */
+  readonly boot: string;
+  /** Whether what is done now is synced; if not, it holds for this start of the system. */
+  readonly synced: boolean;
+}
+
+/** A journal on a disk. Each method returns when what it did is durable (as far as the disk syncs); after one failed, the journal is not used again. */
 export class JournalFile {
   readonly #directory: DiskDirectory;
   readonly #name: string;
+  readonly #trust: JournalTrust;
   #file: DiskFile;
-  #length: number;
-  #records: number;
+  #length = 0;
+  #records = 0;
   #state: JournalState | undefined;
   /** Makes a new one durable; undefined when it was there before. */
   #creation: (() => Promise<void>) | undefined;
   #created: Promise<void> | undefined;
 
-  private constructor(directory: DiskDirectory, name: string, file: DiskFile, length: number, records: number) {
+  private constructor(directory: DiskDirectory, name: string, file: DiskFile, trust: JournalTrust) {
     this.#directory = directory;
     this.#name = name;
     this.#file = file;
-    this.#length = length;
-    this.#records = records;
+    this.#trust = trust;
   }
 
   /** Opens the journal, or creates an empty one, which is durable once `create` or anything else has been done with it; cuts off a torn tail. */
-  static async open(directory: DiskDirectory, name: string): Promise<JournalFile> {
+  static async open(directory: DiskDirectory, name: string, trust: JournalTrust): Promise<JournalFile> {
     // What a crash in the middle of a compaction left.
     await directory.remove(replacement(name));
     const existing = await directory.open(name);
     const file = existing ?? (await directory.create(name));
-    const journal = new JournalFile(directory, name, file, 0, 0);
+    const journal = new JournalFile(directory, name, file, trust);
     try {
       if (existing === undefined) journal.#creation = () => journal.#writeMagic();
       else await journal.#load();
@@ -51,11 +59,12 @@ export class JournalFile {
   }
 
   /** Reads without changing anything; undefined when there is no usable journal. */
-  static async peek(directory: DiskDirectory, name: string): Promise<JournalState | undefined> {
+  static async peek(directory: DiskDirectory, name: string, boot: string): Promise<JournalState | undefined> {
     const file = await directory.open(name);
     if (file === undefined) return undefined;
     try {
-      return decodeJournal(await readAll(file)).state;
+      const { state } = decodeJournal(await readAll(file));
+      return isVoid(state, boot) ? undefined : state;
     } finally {
       await file.close();
     }
@@ -78,8 +87,10 @@ export class JournalFile {
 
   /** Begins a new version: everything before is void. */
   async begin(url: string, source: Source): Promise<void> {
-    await this.#append(encodeHeader(url, source), 1);
-    this.#state = { url, source, done: new ExtentSet() };
+    const { boot, synced } = this.#trust;
+    const tied = synced ? undefined : boot;
+    await this.#append(encodeHeader(url, source, tied), tied === undefined ? 1 : 2);
+    this.#state = { url, source, done: new ExtentSet(), boot: tied };
   }
 
   /** Forgets everything. */
@@ -103,26 +114,33 @@ export class JournalFile {
 
   /** What is there belongs to this URL and version from now on; what was said of digests does not count any more. */
   async adopt(url: string, source: Source): Promise<void> {
-    this.#state = { url, source, done: this.#current().done };
+    const { done, boot } = this.#current();
+    this.#state = { url, source, done, boot };
     await this.#compact();
   }
 
   /** These parts are not there any more. */
   async forget(extents: readonly Extent[]): Promise<void> {
-    const { url, source, done } = this.#current();
-    this.#state = { url, source, done: done.without(extents) };
+    const { url, source, done, boot } = this.#current();
+    this.#state = { url, source, done: done.without(extents), boot };
+    await this.#compact();
+  }
+
+  /** Everything that it says of the file is synced by now: it outlives the power. */
+  async noteSynced(): Promise<void> {
+    this.#state = { ...this.#current(), boot: undefined };
     await this.#compact();
   }
 
   async noteDigest(sha256: string): Promise<void> {
     const state = this.#current();
-    await this.#append(encodeDigest('digest', sha256), 1);
+    await this.#append(encodeText('digest', sha256), 1);
     this.#state = { ...state, source: { ...state.source, digest: sha256 } };
   }
 
   async noteVerified(sha256: string): Promise<void> {
     const state = this.#current();
-    await this.#append(encodeDigest('verified', sha256), 1);
+    await this.#append(encodeText('verified', sha256), 1);
     this.#state = { ...state, verified: sha256 };
   }
 
@@ -150,10 +168,20 @@ export class JournalFile {
     this.#length = validLength;
     this.#records = records;
     this.#state = state;
-    if (validLength === 0) await this.clear();
-    else if (validLength < bytes.length) {
+    const { boot, synced } = this.#trust;
+    if (state === undefined || isVoid(state, boot)) {
+      await this.clear();
+      // Who created it may have come no further than that.
+      await this.#directory.sync();
+      return;
+    }
+    if (validLength < bytes.length) {
       await this.#file.truncate(validLength);
       await this.#file.sync();
+    }
+    if (!synced && state.boot === undefined) {
+      await this.#append(encodeText('boot', boot), 1);
+      this.#state = { ...state, boot };
     }
     if (records > compactAbove) await this.#compact();
   }
@@ -191,6 +219,11 @@ export class JournalFile {
     this.#records = 1 + state.done.extents.length;
     await old.close();
   }
+}
+
+/** It was never synced, and the power may have been lost since. */
+function isVoid(state: JournalState | undefined, boot: string): boolean {
+  return state?.boot !== undefined && state.boot !== boot;
 }
 
 async function readAll(file: DiskFile): Promise<Uint8Array> {

@@ -15,6 +15,7 @@ import type { Source } from './source.ts';
  *   3 digest   text          the server told the SHA-256 later
  *   4 verified text          the file on disk has this SHA-256
  *   5 finishing              the file is about to get its final name
+ *   6 boot     text          nothing was synced: all of it, and of the file, is only as good as this start of the system
  * text   = length u16 | UTF-8
  * ```
  *
@@ -28,6 +29,8 @@ export interface JournalState {
   readonly verified?: string | undefined;
   /** The rename was about to happen: when the temporary file is gone, it did. */
   readonly finishing?: boolean | undefined;
+  /** What it says was never synced: it holds as long as the system has not been started again since this one. */
+  readonly boot?: string | undefined;
 }
 
 export interface DecodedJournal {
@@ -41,7 +44,8 @@ export interface DecodedJournal {
 
 export const journalMagic: Uint8Array = new TextEncoder().encode('CARMJNL1');
 
-export function encodeHeader(url: string, source: Source): Uint8Array {
+/** `boot`: see `JournalState`. */
+export function encodeHeader(url: string, source: Source, boot?: string): Uint8Array {
   const texts = [url, source.etag ?? '', source.lastModified ?? '', source.digest ?? ''].map((text) =>
     new TextEncoder().encode(text),
   );
@@ -56,7 +60,8 @@ export function encodeHeader(url: string, source: Source): Uint8Array {
     payload.set(text, position + 2);
     position += 2 + text.length;
   }
-  return frame(payload);
+  // Before anything that it is about: what is torn off behind it is merely forgotten.
+  return boot === undefined ? frame(payload) : concat([frame(payload), encodeText('boot', boot)]);
 }
 
 export function encodeExtents(extents: readonly Extent[]): Uint8Array {
@@ -72,8 +77,9 @@ export function encodeExtents(extents: readonly Extent[]): Uint8Array {
   );
 }
 
-export function encodeDigest(kind: 'digest' | 'verified', sha256: string): Uint8Array {
-  const text = new TextEncoder().encode(sha256);
+/** A digest in hexadecimal digits, or which start of the system it is. */
+export function encodeText(kind: 'digest' | 'verified' | 'boot', value: string): Uint8Array {
+  const text = new TextEncoder().encode(value);
   const payload = new Uint8Array(3 + text.length);
   payload[0] = recordTypes[kind];
   new DataView(payload.buffer).setUint16(1, text.length, true);
@@ -87,8 +93,8 @@ export function encodeFinishing(): Uint8Array {
 
 /** The shortest journal that says the same: for compaction and for a fresh file. */
 export function encodeJournal(state: JournalState): Uint8Array {
-  const parts = [journalMagic, encodeHeader(state.url, state.source), encodeExtents(state.done.extents)];
-  if (state.verified !== undefined) parts.push(encodeDigest('verified', state.verified));
+  const parts = [journalMagic, encodeHeader(state.url, state.source, state.boot), encodeExtents(state.done.extents)];
+  if (state.verified !== undefined) parts.push(encodeText('verified', state.verified));
   if (state.finishing === true) parts.push(encodeFinishing());
   return concat(parts);
 }
@@ -136,6 +142,10 @@ function applyRecord(state: JournalState | undefined, payload: Uint8Array): Jour
     case recordTypes.verified: {
       const verified = readText(payload, view, 1)?.text;
       return verified === undefined ? undefined : { ...state, verified };
+    }
+    case recordTypes.boot: {
+      const boot = readText(payload, view, 1)?.text;
+      return boot === undefined ? undefined : { ...state, boot };
     }
     case recordTypes.finishing:
       return payload.length === 1 ? { ...state, finishing: true } : undefined;
@@ -196,7 +206,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const recordTypes = { header: 1, extent: 2, digest: 3, verified: 4, finishing: 5 } as const;
+const recordTypes = { header: 1, extent: 2, digest: 3, verified: 4, finishing: 5, boot: 6 } as const;
 const frameLength = 8;
 /** URL (2,200 characters) and header fields (16 KiB together in undici) fit; anything longer is damage. */
 const maximumPayload = 65_536;

@@ -16,9 +16,10 @@ async function fetchAndFinish(transfer: FileTransfer, repeat = false): Promise<v
 }
 
 describe.each([
-  ['kill -9', false],
-  ['power loss', true],
-] as const)('%s at every operation on the disk', (_name, powerLoss) => {
+  ['kill -9', false, true],
+  ['kill -9 where nothing is synced', false, false],
+  ['power loss', true, true],
+] as const)('%s at every operation on the disk', (_name, powerLoss, durable) => {
   it.each([
     ['one connection', 1],
     ['three connections', 3],
@@ -33,7 +34,7 @@ describe.each([
         const content = world.origin.version.content;
         const disk = new SimulatedDisk({ dieAt });
         let finishing = false;
-        const first = world.transfer(disk, { connections });
+        const first = world.transfer(disk, { connections, durable });
         const outcome = await world.outcome(
           first.run().then(async (result) => {
             finishing = true;
@@ -44,8 +45,9 @@ describe.each([
         if (!('dead' in outcome)) break;
         const promised = world.reported.at(-1) ?? 0;
         const fetchedBefore = world.origin.delivered;
+        expect(disk.log.some((operation) => operation.includes('sync')) && !durable).toBe(false);
         const survivor = powerLoss ? disk.afterPowerLoss(new SeededRandom(dieAt)) : disk.afterKill();
-        const second = world.transfer(survivor, { connections });
+        const second = world.transfer(survivor, { connections, durable });
         const left = await second.inspect();
         const named = survivor.read('file');
         // Promise 1: under its name it is whole, or it is not there.

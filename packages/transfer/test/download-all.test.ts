@@ -24,12 +24,13 @@ afterEach(async () => {
 const items = (count: number): DownloadItem[] =>
   Array.from({ length: count }, (_, index) => ({ url: origin.url, path: join(folder, `file-${index}`) }));
 
-describe('a set of files', () => {
+describe.each([true, false])('a set of files (durable: %s)', (durable) => {
   it('comes over few connections with one request for each file', async () => {
     const told: DownloadOutcome[] = [];
     const outcomes = await downloadAll(items(60), {
       roots: [folder],
       concurrency: 4,
+      durable,
       onOutcome: (outcome) => told.push(outcome),
     });
     expect(outcomes.map(({ result }) => result?.length)).toEqual(Array.from({ length: 60 }, () => content.length));
@@ -55,7 +56,7 @@ describe('a set of files', () => {
         { url: origin.url, path: '/tmp/outside' },
         { url: 'nonsense', path: join(folder, 'nonsense') },
       ],
-      { roots: [folder] },
+      { roots: [folder], durable },
     );
     expect(outcomes.map(({ result, error }) => result?.sha256 ?? error?.code)).toEqual([
       sha256,
@@ -89,7 +90,7 @@ describe('a set of files', () => {
       return ++dropped % 5 === 0 && Boolean(response.destroy());
     };
     const list = [...items(20), { url: new URL('/large', origin.url).href, path: join(folder, 'large') }];
-    const outcomes = await downloadAll(list, { concurrency: 3 });
+    const outcomes = await downloadAll(list, { concurrency: 3, durable });
     expect(outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(readFileSync(join(folder, 'large')).equals(large)).toBe(true);
     expect(dropped).toBeGreaterThan(20);
@@ -102,7 +103,7 @@ describe('a set of files', () => {
       response.writeHead(200, { etag: '"1"', 'content-length': content.length }).write(content.subarray(0, 10));
       return true;
     };
-    const outcomes = await downloadAll(items(5), { signal: stop.signal, concurrency: 2 });
+    const outcomes = await downloadAll(items(5), { signal: stop.signal, concurrency: 2, durable });
     expect(outcomes.map(({ error }) => error?.code)).toEqual(Array.from({ length: 5 }, () => 'internal/aborted'));
     expect(readdirSync(folder)).toEqual([]);
   });

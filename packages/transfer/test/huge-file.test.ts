@@ -74,7 +74,7 @@ describe('a file of more than 4 GiB', () => {
       writeFileSync(join(folder, temporaryName), '');
       truncateSync(join(folder, temporaryName), length);
       const directory = await nodeDisk.openDirectory(folder, undefined);
-      const journal = await JournalFile.open(directory, `${temporaryName}.journal`);
+      const journal = await JournalFile.open(directory, `${temporaryName}.journal`, { boot: '', synced: true });
       await journal.begin(url, { length, etag: '"1"' });
       const ends = [0, ...missing.map(({ end }) => end)];
       await journal.add(missing.map(({ start }, index) => ({ start: ends[index] as number, end: start })));

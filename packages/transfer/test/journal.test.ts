@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   decodeJournal,
-  encodeDigest,
   encodeExtents,
   encodeFinishing,
   encodeHeader,
   encodeJournal,
+  encodeText,
   journalMagic,
 } from '../src/journal.ts';
 
@@ -43,7 +43,7 @@ describe('journal', () => {
       { start: 0, end: 10 },
       { start: 20, end: 1_000 },
     ]);
-    const state = { url, source, done, verified: 'ab'.repeat(32), finishing: true };
+    const state = { url, source, done, verified: 'ab'.repeat(32), finishing: true, boot: 'this one' };
     const bytes = encodeJournal(state);
     const decoded = decodeJournal(bytes);
     expect(decoded.validLength).toBe(bytes.length);
@@ -56,7 +56,7 @@ describe('journal', () => {
       journalMagic,
       encodeHeader(url, source),
       encodeExtents([{ start: 0, end: 500 }]),
-      encodeDigest('verified', 'cd'.repeat(32)),
+      encodeText('verified', 'cd'.repeat(32)),
       encodeFinishing(),
       encodeHeader(url, { length: 7 }),
       encodeExtents([{ start: 0, end: 3 }]),
@@ -68,8 +68,21 @@ describe('journal', () => {
     expect(state?.finishing).toBeUndefined();
   });
 
+  it('says of what was never synced for which start of the system it holds, before it says anything else', () => {
+    const done = new ExtentSet([{ start: 0, end: 10 }]);
+    const bytes = encodeJournal({ url, source, done, boot: 'b' });
+    const begin = concat(journalMagic, encodeHeader(url, source), encodeText('boot', 'b'));
+    expect(toHex(encodeText('boot', 'b'))).toBe(toHex(fromHex(`04000000 ${crcHex('06 0100 62')} 06 0100 62`)));
+    expect(toHex(bytes)).toBe(toHex(concat(begin, encodeExtents(done.extents))));
+    for (let cut = 0; cut < bytes.length; cut++) {
+      const { state } = decodeJournal(bytes.subarray(0, cut));
+      if (state?.boot === undefined) expect(state?.done.total ?? 0).toBe(0);
+    }
+    expect(decodeJournal(concat(begin, encodeHeader(url, source))).state?.boot).toBeUndefined();
+  });
+
   it('takes a digest that the server told later', () => {
-    const bytes = concat(journalMagic, encodeHeader(url, source), encodeDigest('digest', 'ef'.repeat(32)));
+    const bytes = concat(journalMagic, encodeHeader(url, source), encodeText('digest', 'ef'.repeat(32)));
     expect(decodeJournal(bytes).state?.source.digest).toBe('ef'.repeat(32));
   });
 

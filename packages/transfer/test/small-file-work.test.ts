@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** The calls that matter, in their order; `fails` says which one fails, and how. */
-function watched(fails: (call: string) => string | undefined, withSyncfs = true) {
+function watched(fails: (call: string) => string | undefined, withSyncfs = true, durable = true) {
   const calls: string[] = [];
   const note = (call: string) => {
     calls.push(call);
@@ -58,7 +58,8 @@ function watched(fails: (call: string) => string | undefined, withSyncfs = true)
   };
   const system = withSyncfs ? { syncFileSystems, link } : undefined;
   const replies: Reply[] = [];
-  const { order, settled } = createFileWork(faked as unknown as typeof fs, system, (some) => replies.push(...some));
+  const reply = (some: readonly Reply[]) => void replies.push(...some);
+  const { order, settled } = createFileWork(faked as unknown as typeof fs, system, reply, durable);
   const work = (orders: readonly Order[]) => {
     for (const each of orders) order(each);
     return settled();
@@ -133,6 +134,27 @@ describe('a group of small files', () => {
     expect(calls).toEqual(['times', 'fsync', 'times', 'fsync', 'rename t1 n1', 'rename t2 n2', 'fsync', 'fsync']);
     expect(replies).toEqual([{ id: 1 }, { id: 2 }, 'committed']);
   });
+
+  it.each([true, false])(
+    'that need not be durable has names at once, and nothing is synced (syncfs: %s)',
+    async (syncfs) => {
+      const fails = (call: string) => (call === 'rename t2 n2' ? 'EACCES' : undefined);
+      const { calls, replies, work } = watched(fails, syncfs, false);
+      await work([kept(1), kept(2), kept(3)]);
+      expect(calls.filter((call) => call !== 'times')).toEqual([
+        'rename t1 n1',
+        'rename t2 n2',
+        'unlink t2',
+        'rename t3 n3',
+      ]);
+      expect(replies).toMatchObject([{ id: 1 }, { id: 2, code: 'EACCES' }, { id: 3 }]);
+      expect(fs.readdirSync(folder)).toEqual(['n1', 'n3']);
+      const open = nameless(4);
+      await work([open]);
+      expect(replies.at(-1)).toEqual(syncfs ? { id: 4 } : expect.objectContaining({ id: 4 }));
+      expect(isOpen(open.fd)).toBe(false);
+    },
+  );
 
   it('gets no name when contents could not be made durable, and leaves nothing', async () => {
     const { calls, replies, work } = watched((call) => (call === 'syncfs 1' ? 'EIO' : undefined));

@@ -50,6 +50,7 @@ describe.each<[string, (keyof typeof expected)[], DownloadOptions]>([
   ['kept for later', ['EIO', 'ENOSPC', 'EMFILE', 'EACCES'], { temporaryName }],
   ['thrown away', ['EIO'], {}],
   ['with a digest', ['EIO'], { temporaryName, computeSha256: true }],
+  ['not durable', ['EIO', 'ENOSPC'], { temporaryName, durable: false }],
 ])('a download that is %s', (_name, errnos, more) => {
   it.each(errnos)(
     'says what the n-th call failed with (%s), for every n, leaks nothing and goes on',

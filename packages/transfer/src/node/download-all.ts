@@ -30,7 +30,7 @@ export interface DownloadAllOptions
   extends Omit<DownloadOptions, 'temporaryName' | 'expectedSha256' | 'onProgress' | 'connections' | 'ranges'> {
   /** Files at the same time, each over a connection that is kept for the next one; default 16. */
   readonly concurrency?: number | undefined;
-  /** Called when a file is durable under its name, or failed. */
+  /** Called when a file is durable under its name (or merely there, see `durable`), or failed. */
   readonly onOutcome?: ((outcome: DownloadOutcome) => void) | undefined;
 }
 
@@ -67,7 +67,7 @@ class DownloadSet {
     this.#options = options;
     this.#outcomes = new Array(items.length);
     this.#receivers = createHttpReceiverFactory(options);
-    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode);
+    this.#files = new SmallFiles(options.roots, nodePlatform().finalMode, options.durable);
     if (isQuick(options)) this.#quick = new QuickSet(items, options, this.#quickTaker());
     else this.#careful.push(...items.keys());
   }

@@ -148,8 +148,7 @@ class NodeFile implements DiskFile {
   }
 
   /**
-   * Through the page cache one at a time: in the kernel such writes exclude each other anyway, and waiting there costs a core.
-   * Past it what is on the way to the disk already needs no syncing later, and no copying.
+   * Past the page cache what is on the way to the disk already needs no syncing later, and no copying.
    */
   async write(chunks: readonly Uint8Array[], position: number, past = false): Promise<void> {
     const plan = past && !this.#directRefused ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
@@ -157,7 +156,7 @@ class NodeFile implements DiskFile {
     for (const part of plan) {
       const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
       const handle = part.direct ? direct : undefined;
-      await this.#writes.add(part.position, end, handle === undefined, () => this.#write(part, handle));
+      await this.#writes.add(part.position, end, handle !== undefined, () => this.#write(part, handle));
     }
   }
 

@@ -1,5 +1,6 @@
 import type { TransferPlatform } from '../file-transfer.ts';
 import { RateLimit, type RateTable } from '../rate-limit.ts';
+import { thisRun } from './boot.ts';
 import { blockDigests, startDigest } from './digest.ts';
 import { nodeDisk } from './node-disk.ts';
 
@@ -12,6 +13,7 @@ export function nodePlatform(overrides: Partial<TransferPlatform> = {}): Transfe
     blockDigests,
     // As any program creates files. UNSPECIFIED: on Windows a finished file has the ACL of its directory.
     finalMode: 0o666 & ~process.umask(),
+    boot: thisRun,
     ...overrides,
   };
 }

@@ -48,12 +48,14 @@ export interface FileWork {
 
 /**
  * The work itself, one order after the other; syncing is waited for, and others have their turns meanwhile. `fsync` only serves where there is no
- * syncfs. Files without a name leave nothing when all ends before they have one, and cost their directory one change instead of two.
+ * syncfs. Files without a name leave nothing when all ends before they have one, and cost their directory one change instead of two. Not `durable`:
+ * nothing is synced, and each file gets its name at once.
  */
 export function createFileWork(
   fs: typeof FileSystem,
   system: SystemCalls | undefined,
   reply: (replies: readonly Reply[]) => void,
+  durable = true,
 ): FileWork {
   type Kept = Extract<Order, { readonly do: 'keep' }>;
   let group: Kept[] = [];
@@ -88,14 +90,15 @@ export function createFileWork(
       refuse(thrown);
       return undefined;
     }
-    if (system === undefined) return fsync(order.fd).then(() => join(order), refuse);
+    if (system === undefined && durable) return fsync(order.fd).then(() => join(order), refuse);
     join(order);
     return undefined;
   }
   function join(order: Kept): void {
     try {
       if (!order.nameless) fs.closeSync(order.fd);
-      group.push(order);
+      if (durable) group.push(order);
+      else if (name(order)) reply([{ id: order.id }]);
     } catch (thrown) {
       remove(order.at);
       fail(order.id, thrown);

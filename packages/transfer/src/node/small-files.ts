@@ -1,21 +1,11 @@
 import * as fs from 'node:fs';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  write,
-  writeSync,
-  writevSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readlinkSync, rmSync, write, writeSync, writevSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { CarmineError } from '@carmine/errors';
 import { crc32 } from '../crc32.ts';
 import { checkLocalPath } from '../destination-path.ts';
 import { diskError } from '../disk-errors.ts';
+import { bootId } from './boot.ts';
 import { directLength } from './direct-writes.ts';
 import { type FileSystemCalls, openFileSystemCalls } from './file-system-calls.ts';
 import { type NodeDirectory, openDirectory } from './node-disk.ts';
@@ -36,6 +26,7 @@ export interface WaitingFile {
 export class SmallFiles {
   readonly #roots: readonly string[] | undefined;
   readonly #mode: number;
+  readonly #durable: boolean;
   readonly #directories = new Map<string, NodeDirectory | Promise<NodeDirectory>>();
   /** Descriptors: of all directories in use, and of one for each file system. */
   readonly #open: number[] = [];
@@ -61,9 +52,11 @@ export class SmallFiles {
   #discarded = false;
   #closed = false;
 
-  constructor(roots: readonly string[] | undefined, mode: number) {
+  /** Not `durable`: nothing is synced, and everything goes through the page cache. */
+  constructor(roots: readonly string[] | undefined, mode: number, durable = true) {
     this.#roots = roots;
     this.#mode = mode;
+    this.#durable = durable;
   }
 
   /** Starts what there is to start, so that the first file does not wait for it; else it is started when it is needed. */
@@ -80,7 +73,7 @@ export class SmallFiles {
   #start() {
     if (this.#work === undefined) {
       const system = openFileSystemCalls();
-      this.#work = { system, orders: createFileWork(fs, system, (replies) => this.#onReply(replies)) };
+      this.#work = { system, orders: createFileWork(fs, system, (replies) => this.#onReply(replies), this.#durable) };
     }
     return this.#work;
   }
@@ -118,7 +111,8 @@ export class SmallFiles {
 
   /** Past the page cache, where the disk keeps up; who receives has better to do than to copy, and syncing has nothing left to write. */
   #addPast(place: Place, { chunks: [content, ...others], hold }: Content): boolean {
-    if (content === undefined || others.length > 0 || hold === undefined || this.#writing >= mostWrites) return false;
+    if (!this.#durable || content === undefined || others.length > 0 || hold === undefined) return false;
+    if (this.#writing >= mostWrites) return false;
     if (directLength(content) < smallestDirect) return false;
     const fd = this.#openNameless(place.directory, this.#buffered, constants.O_DIRECT);
     if (fd === undefined) return false;
@@ -149,6 +143,7 @@ export class SmallFiles {
     });
     this.#start().orders.order({ do: 'keep', id, ...written, name: directory.pathOf(name), modified });
     this.#waiting++;
+    if (!this.#durable) return;
     if (++this.#fresh === 1) this.#timer ??= setTimeout(() => this.commit(), longestWait);
     this.#commitWhenWorthIt();
   }
@@ -206,6 +201,7 @@ export class SmallFiles {
   /** All that waits is under its name, or failed. */
   async settled(): Promise<void> {
     if (this.#writing > 0) await new Promise<void>((resolve) => this.#written.push(resolve));
+    if (!this.#durable) await this.#work?.orders.settled();
     this.commit();
     if (this.#committing > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
@@ -334,7 +330,7 @@ function thisBoot(): string {
 
 function bootFacts(): string {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1') + readlinkSync('/proc/self/ns/pid');
+    return (bootId() ?? hostname()) + readlinkSync('/proc/self/ns/pid');
   } catch {
     return hostname();
   }

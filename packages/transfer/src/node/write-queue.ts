@@ -4,12 +4,12 @@ export class WriteQueue {
   readonly #running = new Set<Entry>();
 
   /**
-   * Runs `work`, which writes `start` to `end`, when its turn comes. Writes to the same bytes keep their order. Those that are
-   * `alone` have the file to themselves; of the others a few go on at the same time.
+   * Runs `work`, which writes `start` to `end`, when its turn comes. Writes to the same bytes keep their order. A few of one kind go on at the same time:
+   * those past the page cache (`direct`), or those through it.
    */
-  add(start: number, end: number, alone: boolean, work: () => Promise<void>): Promise<void> {
+  add(start: number, end: number, direct: boolean, work: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ start, end, alone, run: () => work().then(resolve, reject) });
+      this.#waiting.push({ start, end, direct, run: () => work().then(resolve, reject) });
       this.#pump();
     });
   }
@@ -26,10 +26,10 @@ export class WriteQueue {
     }
   }
 
-  #mayRun({ start, end, alone }: Entry): boolean {
-    if (this.#running.size >= (alone ? 1 : maximumAtOnce)) return false;
+  #mayRun({ start, end, direct }: Entry): boolean {
+    if (this.#running.size >= maximumAtOnce) return false;
     for (const other of this.#running) {
-      if (other.alone || (start < other.end && other.start < end)) return false;
+      if (other.direct !== direct || (start < other.end && other.start < end)) return false;
     }
     return true;
   }
@@ -38,7 +38,7 @@ export class WriteQueue {
 interface Entry {
   readonly start: number;
   readonly end: number;
-  readonly alone: boolean;
+  readonly direct: boolean;
   run(): Promise<void>;
 }
 

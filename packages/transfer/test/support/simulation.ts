@@ -19,6 +19,8 @@ export class Simulation {
   readonly clock = new FakeClock();
   readonly random: SeededRandom;
   readonly origin: FakeOrigin;
+  /** Which start of the system this is. */
+  boot = 'first';
   /** Every value of `progress.transferred` that was reported, in order. */
   reported: number[] = [];
 
@@ -29,7 +31,7 @@ export class Simulation {
 
   transfer(disk: SimulatedDisk, options: Partial<FileTransferOptions> = {}): FileTransfer {
     const transfer: FileTransfer = createFileTransfer(
-      { disk, clock: this.clock, digest: startDigest, blockDigests, finalMode: 0o640 },
+      { disk, clock: this.clock, digest: startDigest, blockDigests, finalMode: 0o640, boot: () => this.boot },
       {
         url: 'http://origin.example/file',
         path: '/simulated/file',
