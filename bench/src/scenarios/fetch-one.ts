@@ -4,12 +4,13 @@ import { createHttpReceiverFactory, download, downloadAll, nodeDisk, nodePlatfor
 
 /**
  * `download` as a program: what the scenarios `transfer` and `networks` measure. Arguments: URL, file, options as JSON. With a JSON list of
- * `{ url, path }` in a file and `--all` before it, `downloadAll`; with `--watch` before them, `download` in the background; with `--digest`, over one connection with
+ * `{ url, path }` in a file, `--all` before it and options behind it, `downloadAll`; with `--watch` before them, `download` in the background; with `--digest`, over one connection with
  * a digest, and how long after the last write that was known.
  */
 const [url = '', path = '', json = '{}'] = process.argv.slice(2);
 if (url === '--all') {
-  const outcomes = await downloadAll(JSON.parse(readFileSync(path, 'utf8')) as { url: string; path: string }[]);
+  const items = JSON.parse(readFileSync(path, 'utf8')) as { url: string; path: string }[];
+  const outcomes = await downloadAll(items, JSON.parse(json) as { durable?: boolean });
   for (const { error } of outcomes) if (error !== undefined) throw error;
 } else if (url === '--watch') {
   // In the background, URL and file after it: a line for each change, milliseconds and bytes.
@@ -18,7 +19,12 @@ if (url === '--all') {
 } else if (url === '--digest') {
   process.stdout.write(JSON.stringify(await timedDigest(path, json)));
 } else {
-  const options = JSON.parse(json) as { connections?: number; computeSha256?: boolean; trust?: string };
+  const options = JSON.parse(json) as {
+    connections?: number;
+    computeSha256?: boolean;
+    durable?: boolean;
+    trust?: string;
+  };
   const trust = options.trust === undefined ? [] : [readFileSync(options.trust, 'utf8')];
   await download(url, path, { ...options, trust });
 }

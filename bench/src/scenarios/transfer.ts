@@ -44,7 +44,8 @@ export const transferScenario: Scenario = async (rounds, say) => {
       head: ['WHAT', 'WALL', 'RANGE', 'RATE', 'RATIO', 'CPU', 'RATIO', 'MEMORY'],
       rows: groups.flatMap(({ base, results }) => rowsOf(results, base, lanes.memory)),
       notes: [
-        'Carmine journals and syncs every byte; of the others only "curl, then sync" does. MEMORY is the most that was resident.',
+        'Carmine syncs every byte before it says that it has it; of the others only those "then sync" do, and those "not synced" of ours do not. MEMORY is the most that was resident.',
+        ...durableNotes(groups[0]?.results ?? []),
         ...start.map(
           ([name, times]) => `${name}: ${median(times).toFixed(0)} ms from its start to the first byte of content`,
         ),
@@ -101,24 +102,32 @@ async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: st
   );
 
   group('curl');
-  carmine('Carmine', nginx.http, {});
+  carmine(names.carmine, nginx.http, {});
+  carmine(names.unsynced, nginx.http, { durable: false });
   carmine('Carmine, 1 connection', nginx.http, { connections: 1 });
   if (curl === true) {
     shell('curl', 'curl --silent --fail --output "$0" "$1"', nginx.http);
-    shell('curl, then sync', 'curl --silent --fail --output "$0" "$1" && sync "$0"', nginx.http);
+    shell(names.curlSynced, 'curl --silent --fail --output "$0" "$1" && sync "$0"', nginx.http);
   }
   if (aria2 === true)
     for (const count of [1, 4, 16]) aria(`aria2c -x${count}`, nginx.http, [`-x${count}`, `-s${count}`]);
+  if (aria2 === true) {
+    const flags = [...ariaFlags, '-x1', '-s1', '-d', folder];
+    const script = `aria2c "$@" -o "\${0##*/}" ${nginx.http} && sync "$0"`;
+    add(names.ariaSynced, 'sh', (target) => ['-c', script, target, ...flags]);
+  }
   if (wget2 === true) add('wget2', 'wget2', (target) => ['--quiet', '--output-document', target, nginx.http]);
   if (axel === true) add('axel -n4', 'axel', (target) => ['--quiet', '-n', '4', '--output', target, nginx.http]);
 
   group('curl, HTTPS');
   carmine('Carmine, HTTPS', nginx.https, { trust: nginx.authority });
+  carmine('Carmine, HTTPS, not synced', nginx.https, { trust: nginx.authority, durable: false });
   if (curl === true) shell('curl, HTTPS', 'curl --silent --fail --cacert "$2" --output "$0" "$1"', nginx.https);
   if (aria2 === true) aria('aria2c -x4, HTTPS', nginx.https, ['-x4', '-s4', `--ca-certificate=${nginx.authority}`]);
 
   group('curl, then sha256sum');
   carmine('Carmine, SHA-256', nginx.http, { expectedSha256: sha256 });
+  carmine('Carmine, SHA-256, not synced', nginx.http, { expectedSha256: sha256, durable: false });
   const check = 'curl --silent --fail --output "$0" "$1" && echo "$3  $0" | sha256sum --check --quiet';
   if (curl === true) shell('curl, then sha256sum', check, nginx.http);
   if (aria2 === true) aria('aria2c -x4 --checksum', nginx.http, ['-x4', '-s4', `--checksum=sha-256=${sha256}`]);
@@ -137,7 +146,9 @@ async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: st
     };
     groups.at(-1)?.contenders.push({ name, before, run: () => processCost(command, args) });
   };
-  many(`Carmine, ${manyFiles} files`, process.execPath, [bundled, '--all', lists.carmine]);
+  const all = ['--all', lists.carmine] as const;
+  many(`Carmine, ${manyFiles} files`, process.execPath, [bundled, ...all]);
+  many(`Carmine, ${manyFiles} files, not synced`, process.execPath, [bundled, ...all, '{"durable":false}']);
   if (curl === true) many('curl --parallel', 'curl', ['--silent', '--fail', '--parallel', '--config', lists.curl]);
   if (aria2 === true) many('aria2c -j16 -i', 'aria2c', [...ariaFlags, '-j16', '-i', lists.aria, '-d', lists.target]);
   return { groups, absent, memory };
@@ -226,6 +237,18 @@ function rowsOf(results: readonly Measured[], base: string, memory: ReadonlyMap<
   });
 }
 
+/** What is durable beside what is durable: round by round, as in the table. */
+function durableNotes(results: readonly Measured[]): readonly string[] {
+  const walls = (name: string) => results.find((result) => result.name === name)?.wall ?? [];
+  const mine = walls(names.carmine);
+  return [names.curlSynced, names.ariaSynced].flatMap((name) => {
+    const ratios = walls(name).map((wall, round) => (mine[round] ?? Number.NaN) / wall);
+    return ratios.length === 0 || mine.length === 0
+      ? []
+      : [`${names.carmine} takes ${median(ratios).toFixed(2)} of the time of "${name}"`];
+  });
+}
+
 async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
@@ -236,6 +259,12 @@ function notRun(reason: string) {
   return { title: `transfer: not run, ${reason}`, head: [], rows: [], notes: [], report: { notRun: reason } };
 }
 
+const names = {
+  carmine: 'Carmine',
+  unsynced: 'Carmine, not synced',
+  curlSynced: 'curl, then sync',
+  ariaSynced: 'aria2c -x1, then sync',
+} as const;
 /** Of 64 KiB each, in one set. */
 const manyFiles = 1_000;
 const manyBytes = 64 * 1024;

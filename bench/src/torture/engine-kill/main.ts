@@ -37,7 +37,7 @@ export interface EngineKillReport {
 
 /**
  * Kills a process that does nothing but `download()`, at random moments, several at a time; starts it again until the file
- * is there. Files, checkpoints, connections and validators are as random.
+ * is there. Files, checkpoints, connections and validators are as random, and whether it syncs.
  */
 export async function tortureEngineKill(
   count: number,
@@ -163,7 +163,9 @@ class Run {
     // Without its file a journal says nothing: then the process was killed when the file already had its name.
     const there = (await readdir(folder)).includes(temporary);
     const journalled = there ? await this.#journalled(folder) : [];
-    const args = [this.#program, `${this.#origin.url}${path}`, join(folder, 'file'), JSON.stringify(plan.options)];
+    // One may go on with what another has not synced.
+    const options = { ...plan.options, durable: random.below(3) > 0 };
+    const args = [this.#program, `${this.#origin.url}${path}`, join(folder, 'file'), JSON.stringify(options)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const reported = follow(child);
     const over = exitOf(child);
