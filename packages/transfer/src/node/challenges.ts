@@ -1,6 +1,6 @@
 import { CarmineError, isCarmineError } from '@carmine/errors';
 import type { RequestLine } from '../authenticator.ts';
-import type { ConnectionLogon } from './connection.ts';
+import type { ConnectionLogon } from './connection-logon.ts';
 
 /** Values of Authorization and Proxy-Authorization. */
 export interface Answers {

@@ -4,7 +4,7 @@ import { createFileTransfer, type FileTransferOptions, temporaryName } from '../
 import { createRangesFactory } from '../ranges-receiver.ts';
 import type { ReceiverFactory } from '../receiver.ts';
 import type { TransferProgress, TransferResult } from '../transfer-progress.ts';
-import type { HttpReceiverOptions } from './connection.ts';
+import type { HttpReceiverOptions } from './http-options.ts';
 import { createHttpReceiverFactory } from './http-receiver.ts';
 import { crypto } from './on-demand.ts';
 import { nodePlatform } from './platform.ts';

@@ -5,14 +5,10 @@ import { networkError } from '../network-errors.ts';
 import type { ReceiverExchange, ReceiverHandler, ReceiverRequest } from '../receiver.ts';
 import { isRedirect, redirectTarget } from '../redirect.ts';
 import { type Answers, answerChallenges, proveServer, refusal } from './challenges.ts';
-import {
-  type AttemptControl,
-  type Connection,
-  type ConnectionLogon,
-  type HttpReceiverOptions,
-  plainHeaders,
-} from './connection.ts';
+import type { AttemptControl, Connection } from './connection.ts';
+import type { ConnectionLogon } from './connection-logon.ts';
 import { AttemptHandler, type AttemptJudge } from './http-attempt.ts';
+import { type HttpReceiverOptions, plainHeaders } from './http-options.ts';
 import { type Peer, targetAt } from './peer.ts';
 import { type Place, placeOf } from './place.ts';
 

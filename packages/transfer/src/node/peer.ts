@@ -1,4 +1,5 @@
-import { type ConnectionLogon, type ConnectionProxy, connectTimeout, type HttpReceiverOptions } from './connection.ts';
+import type { ConnectionLogon, ConnectionProxy } from './connection-logon.ts';
+import { connectTimeout, type HttpReceiverOptions } from './http-options.ts';
 import { type RawSockets, rawSockets } from './raw-socket.ts';
 import type { SecureContexts } from './secure-contexts.ts';
 

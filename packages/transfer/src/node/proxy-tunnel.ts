@@ -3,7 +3,7 @@ import { CarmineError } from '@carmine/errors';
 import { fieldValues, type HttpHead, headEnd, maximumHead, parseHttpHead, staysOpen } from '../http-head.ts';
 import { statusError } from '../http-status.ts';
 import type { HttpProxy } from '../proxies.ts';
-import type { ConnectionLogon } from './connection.ts';
+import type { ConnectionLogon } from './connection-logon.ts';
 
 export interface TunnelOptions {
   readonly proxy: HttpProxy;

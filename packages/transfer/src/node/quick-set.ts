@@ -3,7 +3,7 @@ import { checkHeaders } from '../custom-headers.ts';
 import type { Source } from '../source.ts';
 import { smallFile } from '../whole-answer.ts';
 import { AnswerBuffers } from './answer-buffers.ts';
-import { connectTimeout, fiveMinutes, type HttpReceiverOptions, plainHeaders } from './connection.ts';
+import { connectTimeout, fiveMinutes, type HttpReceiverOptions, plainHeaders } from './http-options.ts';
 import { type HeldContent, QuickConnection, type QuickFiles } from './quick-connection.ts';
 import { type RawSockets, rawSockets, requestText } from './raw-socket.ts';
 import { createSecureContexts, type SecureContexts } from './secure-contexts.ts';

@@ -1,19 +1,14 @@
 import type { ChunkedEnd } from '../chunked-body.ts';
 import { fieldValues, joinedFields } from '../http-head.ts';
 import type { BufferPool, ReceiveBuffer } from './buffer-pool.ts';
-import {
-  type Attempt,
-  type AttemptControl,
-  type Connection,
-  fiveMinutes,
-  type HttpReceiverOptions,
-  type RequestHead,
-} from './connection.ts';
+import type { Attempt, AttemptControl, Connection } from './connection.ts';
+import { fiveMinutes, type HttpReceiverOptions } from './http-options.ts';
 import { Incoming } from './incoming.ts';
 import { Line, type LineReader } from './line.ts';
 import { isHalfway, type Peer, targetAt } from './peer.ts';
 import { bodyBehind, type RawAnswer, type ReadingBody, type ReadingHead, takeHead } from './raw-answer.ts';
 import { requestText } from './raw-socket.ts';
+import type { RequestHead } from './request-head.ts';
 
 /**
  * The fast way: a socket that is read straight into buffers from which the file is written, and nothing in between. It

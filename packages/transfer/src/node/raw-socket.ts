@@ -1,9 +1,10 @@
 import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { CarmineError } from '@carmine/errors';
-import type { ConnectionProxy, RequestHead } from './connection.ts';
+import type { ConnectionProxy } from './connection-logon.ts';
 import { tls } from './on-demand.ts';
 import { openTunnel } from './proxy-tunnel.ts';
+import type { RequestHead } from './request-head.ts';
 import type { SecureContexts } from './secure-contexts.ts';
 
 /** How sockets to an origin are opened that read into the caller's buffers. */

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContext, SecureContextOptions, TLSSocket } from 'node:tls';
-import type { HttpReceiverOptions } from './connection.ts';
+import type { HttpReceiverOptions } from './http-options.ts';
 import { crypto, tls } from './on-demand.ts';
 import { ignoresAnything, refusedCertificate } from './tls-policy.ts';
 

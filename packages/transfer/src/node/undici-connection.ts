@@ -1,15 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Client, Dispatcher } from 'undici';
-import {
-  type Attempt,
-  type Connection,
-  fiveMinutes,
-  type HttpReceiverOptions,
-  type RequestHead,
-} from './connection.ts';
+import type { Attempt, Connection } from './connection.ts';
+import { fiveMinutes, type HttpReceiverOptions } from './http-options.ts';
 import type { Line, LineReader } from './line.ts';
 import { LineStream } from './line-stream.ts';
 import { isHalfway, type Peer, targetAt } from './peer.ts';
+import type { RequestHead } from './request-head.ts';
 
 /** The general way: one undici client. It takes whatever HTTP/1 framing there is. */
 export class UndiciConnection implements Connection {
