@@ -52,7 +52,7 @@ export class SmallFiles {
   #discarded = false;
   #closed = false;
 
-  /** Not `durable`: nothing is synced, and everything goes through the page cache. */
+  /** Not `durable`: nothing is synced. */
   constructor(roots: readonly string[] | undefined, mode: number, durable = true) {
     this.#roots = roots;
     this.#mode = mode;
@@ -111,8 +111,7 @@ export class SmallFiles {
 
   /** Past the page cache, where the disk keeps up; who receives has better to do than to copy, and syncing has nothing left to write. */
   #addPast(place: Place, { chunks: [content, ...others], hold }: Content): boolean {
-    if (!this.#durable || content === undefined || others.length > 0 || hold === undefined) return false;
-    if (this.#writing >= mostWrites) return false;
+    if (content === undefined || others.length > 0 || hold === undefined || this.#writing >= mostWrites) return false;
     if (directLength(content) < smallestDirect) return false;
     const fd = this.#openNameless(place.directory, this.#buffered, constants.O_DIRECT);
     if (fd === undefined) return false;
