@@ -51,6 +51,14 @@ export class FileFaults {
     return wrapped as T;
   }
 
+  /** A write that goes another way than by a handle; it counts as `writev`. `go` does it, or the first part of it. */
+  write<T>(chunks: readonly Uint8Array[], go: (chunks: readonly Uint8Array[]) => T): T | Promise<never> {
+    const fault = this.#next('writev');
+    if (fault === undefined) return go(chunks);
+    if (fault === 'short') return go(shortened([chunks])[0] as Uint8Array[]);
+    return Promise.reject(errnoError(fault, 'write'));
+  }
+
   #handle(handle: object): object {
     this.open++;
     this.#handles.add(handle);

@@ -1,9 +1,15 @@
+/**
+ * `kept`: it is read again soon; absent is the same. `past`: nobody will read it soon, so it need not stay in memory where that can be had. `soonest`: nobody
+ * reads it and nobody syncs it, whichever way is quicker.
+ */
+export type WriteWay = 'kept' | 'past' | 'soonest';
+
 /** One open file. Every method rejects with what the operating system threw. */
 export interface DiskFile {
   /** For the digest's thread; undefined when the file is not the operating system's. */
   readonly fd: number | undefined;
-  /** Writes all of it at `position`. `past`: nobody will read it soon, so it need not stay in memory where that can be had. */
-  write(chunks: readonly Uint8Array[], position: number, past?: boolean): Promise<void>;
+  /** Writes all of it at `position`. */
+  write(chunks: readonly Uint8Array[], position: number, way?: WriteWay): Promise<void>;
   /** Up to `buffer.length` bytes; 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   size(): Promise<number>;

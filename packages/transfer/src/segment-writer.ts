@@ -119,7 +119,7 @@ export class SegmentWriter {
     const vector = chunks.map((chunk) => chunk.bytes);
     const write: Write = { bytes, done: false, ended: Promise.resolve() };
     this.#writing.push(write);
-    write.ended = this.#file.write(vector, position, this.#options.past(position)).then(
+    write.ended = this.#file.write(vector, position, this.#options.past(position) ? 'past' : 'kept').then(
       () => {
         write.done = true;
         let at = position;
@@ -178,6 +178,6 @@ function shared(release: () => void): () => void {
 /** Below IOV_MAX (1,024 on Linux). */
 const maximumVector = 256;
 /** The disk has something to do while we are told of the last write. */
-const maximumAtOnce = 2;
+const maximumAtOnce = 3;
 /** What file systems and disks like; anything would be right. */
 const blockBytes = 4096;

@@ -27,7 +27,7 @@ function unsyncedDirectory(directory: DiskDirectory): DiskDirectory {
 function unsyncedFile(file: DiskFile): DiskFile {
   return {
     fd: file.fd,
-    write: (chunks, position) => file.write(chunks, position),
+    write: (chunks, position, way) => file.write(chunks, position, way === 'past' ? 'soonest' : way),
     read: (buffer, position) => file.read(buffer, position),
     size: () => file.size(),
     truncate: (length) => file.truncate(length),

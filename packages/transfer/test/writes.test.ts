@@ -7,7 +7,7 @@ import { nodeDisk } from '@carmine/transfer/node';
 import { describe, expect, it } from 'vitest';
 import { BufferPool, ReceiveBuffer } from '../src/node/buffer-pool.ts';
 import { allocatePages, blockBytes, planWrites } from '../src/node/direct-writes.ts';
-import { WriteQueue } from '../src/node/write-queue.ts';
+import { type Lane, WriteQueue } from '../src/node/write-queue.ts';
 import { SegmentWriter } from '../src/segment-writer.ts';
 
 const pages = new Uint8Array(allocatePages(1024 * 1024) as SharedArrayBuffer);
@@ -51,7 +51,7 @@ describe('what goes past the page cache', () => {
     expect(shape(chunks, position)).toEqual(expected);
   });
 
-  it('is the same bytes in the file', async () => {
+  it.each(['past', 'soonest', 'kept'] as const)('is the same bytes in the file (%s)', async (way) => {
     const folder = mkdtempSync(join(tmpdir(), 'carmine-writes-'));
     const directory = await nodeDisk.openDirectory(folder, undefined);
     const file = await directory.create('file');
@@ -62,7 +62,7 @@ describe('what goes past the page cache', () => {
     for (let at = 0; at < pages.length; ) {
       const end = Math.min(pages.length, at + 1 + random.below(400_000));
       expected.set(pages.subarray(at, end), at);
-      writes.push(file.write([pages.subarray(at, end)], at, true));
+      writes.push(file.write([pages.subarray(at, end)], at, way));
       at = end;
     }
     await Promise.all(writes);
@@ -105,12 +105,12 @@ describe('a received body lies in its blocks as in the file', () => {
 });
 
 describe('writes to one file', () => {
-  it('keep their order where they overlap or want to be alone', async () => {
-    const queue = new WriteQueue();
+  it('keep their order where they overlap, and do not mix', async () => {
+    const queue = new WriteQueue(() => false);
     const log: string[] = [];
     const ends = new Map<string, () => void>();
-    const add = (name: string, start: number, end: number, alone: boolean) =>
-      queue.add(start, end, alone, () => {
+    const add = (name: string, start: number, end: number, cached: boolean) =>
+      queue.add(start, end, [cached ? 'cached' : 'direct'], () => {
         log.push(name);
         return new Promise((resolve) => ends.set(name, resolve));
       });
@@ -138,10 +138,33 @@ describe('writes to one file', () => {
     await Promise.all(all);
   });
 
+  it('take the first way that has room, and mix where they may', async () => {
+    const queue = new WriteQueue(() => true);
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    const add = (at: number, lanes: readonly Lane[]) =>
+      queue.add(at, at + 1, lanes, (lane) => {
+        log.push(`${at} ${lane}`);
+        return new Promise((resolve) => ends.push(resolve));
+      });
+    for (let at = 0; at < 8; at++) void add(at, ['direct', 'cached']);
+    expect(log).toEqual(['0 direct', '1 direct', '2 direct', '3 cached', '4 cached', '5 cached']);
+    ends[1]?.();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    expect(log.slice(6)).toEqual(['6 direct']);
+    void add(8, ['direct']);
+    ends[4]?.();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    expect(log.slice(7)).toEqual(['7 cached']);
+    ends[0]?.();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    expect(log.slice(8)).toEqual(['8 direct']);
+  });
+
   it('go on after one that failed', async () => {
-    const queue = new WriteQueue();
-    const failed = queue.add(0, 1, true, () => Promise.reject(new Error('no')));
-    const next = queue.add(0, 1, true, async () => undefined);
+    const queue = new WriteQueue(() => false);
+    const failed = queue.add(0, 1, ['cached'], () => Promise.reject(new Error('no')));
+    const next = queue.add(0, 1, ['cached'], async () => undefined);
     await expect(failed).rejects.toThrow('no');
     await next;
   });
@@ -236,17 +259,18 @@ describe('a writer of one segment', () => {
     expect(writer.empty).toBe(true);
   });
 
-  it('tells in order, with two writes at once', async () => {
+  it('tells in order, with three writes at once', async () => {
     const { push, finish, places, written } = started();
     push('a', 3 * block);
     push('b', 4 * block);
     push('c', 5 * block);
-    expect(places()).toHaveLength(2);
+    push('d', 6 * block);
+    expect(places()).toHaveLength(3);
     await finish(1);
     expect(written).toEqual([]);
     await finish(0);
     expect(written).toEqual([3 * block, 4 * block]);
-    expect(places()).toHaveLength(3);
+    expect(places()).toHaveLength(4);
   });
 
   it('calls nothing written behind what failed, and gives everything back', async () => {
@@ -254,10 +278,12 @@ describe('a writer of one segment', () => {
     push('a', 3 * block);
     push('b', 4 * block);
     push('c', 5 * block);
+    push('d', 6 * block);
     await finish(0, new Error('disk'));
     await finish(1);
+    await finish(2);
     await writer.idle();
-    expect([written, errors.length, [...released].sort()]).toEqual([[], 1, ['a', 'b', 'c']]);
+    expect([written, errors.length, [...released].sort()]).toEqual([[], 1, ['a', 'b', 'c', 'd']]);
     expect(writer.empty).toBe(true);
   });
 });

@@ -2,11 +2,12 @@ import { constants, fsyncSync } from 'node:fs';
 import { type FileHandle, lstat, open, readlink, realpath, rename, unlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CarmineError } from '@carmine/errors';
-import type { Disk, DiskDirectory, DiskFile } from '../disk.ts';
+import type { Disk, DiskDirectory, DiskFile, WriteWay } from '../disk.ts';
 import { diskError } from '../disk-errors.ts';
 import { type PlannedWrite, planWrites } from './direct-writes.ts';
+import { kernelRing } from './kernel-ring.ts';
 import { reserveBlocks } from './reserve.ts';
-import { WriteQueue } from './write-queue.ts';
+import { type Lane, WriteQueue } from './write-queue.ts';
 
 /** The operating system's files. */
 export const nodeDisk: Disk = { openDirectory };
@@ -137,7 +138,8 @@ class NodeFile implements DiskFile {
   /** The same file, opened for writing past the page cache; undefined where that is not possible. */
   #direct: Promise<FileHandle | undefined> | undefined;
   #directRefused = false;
-  readonly #writes = new WriteQueue();
+  /** Where threads write, those past the page cache keep those through it waiting in the kernel, and the other way round. */
+  readonly #writes = new WriteQueue(() => kernelRing() !== undefined);
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -147,28 +149,32 @@ class NodeFile implements DiskFile {
     return this.#handle.fd;
   }
 
-  /**
-   * Past the page cache what is on the way to the disk already needs no syncing later, and no copying.
-   */
-  async write(chunks: readonly Uint8Array[], position: number, past = false): Promise<void> {
-    const plan = past && !this.#directRefused ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
+  /** Past the page cache what is on the way to the disk already needs no syncing later, and no copying. */
+  async write(chunks: readonly Uint8Array[], position: number, way: WriteWay = 'kept'): Promise<void> {
+    const mayPass = way !== 'kept' && !this.#directRefused && (way === 'past' || kernelRing() !== undefined);
+    const plan = mayPass ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
     const direct = plan.some((part) => part.direct) ? await this.#openDirect() : undefined;
     for (const part of plan) {
       const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
-      const handle = part.direct ? direct : undefined;
-      await this.#writes.add(part.position, end, handle !== undefined, () => this.#write(part, handle));
+      const lanes: readonly Lane[] =
+        !part.direct || direct === undefined ? ['cached'] : way === 'past' ? ['direct'] : ['direct', 'cached'];
+      await this.#writes.add(part.position, end, lanes, (lane) =>
+        this.#write(part, lane === 'direct' ? direct : undefined),
+      );
     }
   }
 
   async #write({ chunks, position }: PlannedWrite, direct: FileHandle | undefined): Promise<void> {
     if (direct !== undefined) {
       try {
-        const { bytesWritten } = await direct.writev(chunks, position);
+        const ordered = kernelRing()?.write(direct.fd, chunks, position);
+        const bytesWritten = (await ordered) ?? (await direct.writev(chunks, position)).bytesWritten;
         if (bytesWritten === chunks.reduce((sum, chunk) => sum + chunk.length, 0)) return;
       } catch (thrown) {
         // Some file systems and devices say so only now. Errors of the disk itself come again below.
-        if (errno(thrown) !== 'EINVAL') throw thrown;
-        this.#directRefused = true;
+        const code = errno(thrown);
+        if (code === 'EINVAL' || code === 'EOPNOTSUPP') this.#directRefused = true;
+        else if (code !== 'EAGAIN' && code !== 'EINTR' && code !== 'ECANCELED') throw thrown;
       }
     }
     let rest = chunks as Uint8Array[];

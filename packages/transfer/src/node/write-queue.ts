@@ -1,46 +1,58 @@
+/** How a write gets to its file: past the page cache, or through it. */
+export type Lane = 'direct' | 'cached';
+
 /** Orders the writes of one file. */
 export class WriteQueue {
   readonly #waiting: Entry[] = [];
-  readonly #running = new Set<Entry>();
+  readonly #running = new Map<Entry, Lane>();
+  readonly #together: () => boolean;
+
+  /** `together`: writes of either lane may go on at the same time as those of the other. */
+  constructor(together: () => boolean) {
+    this.#together = together;
+  }
 
   /**
-   * Runs `work`, which writes `start` to `end`, when its turn comes. Writes to the same bytes keep their order. A few of one kind go on at the same time:
-   * those past the page cache (`direct`), or those through it.
+   * Runs `work`, which writes `start` to `end`, when its turn comes, in the first of the lanes that has room then. Writes to the same bytes keep their
+   * order.
    */
-  add(start: number, end: number, direct: boolean, work: () => Promise<void>): Promise<void> {
+  add(start: number, end: number, lanes: readonly Lane[], work: (lane: Lane) => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ start, end, direct, run: () => work().then(resolve, reject) });
+      this.#waiting.push({ start, end, lanes, run: (lane) => work(lane).then(resolve, reject) });
       this.#pump();
     });
   }
 
   #pump(): void {
-    for (let next = this.#waiting[0]; next !== undefined && this.#mayRun(next); next = this.#waiting[0]) {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const entry = next;
+      const lane = this.#laneFor(entry);
+      if (lane === undefined) return;
       this.#waiting.shift();
-      this.#running.add(entry);
-      void entry.run().finally(() => {
+      this.#running.set(entry, lane);
+      void entry.run(lane).finally(() => {
         this.#running.delete(entry);
         this.#pump();
       });
     }
   }
 
-  #mayRun({ start, end, direct }: Entry): boolean {
-    if (this.#running.size >= maximumAtOnce) return false;
-    for (const other of this.#running) {
-      if (other.direct !== direct || (start < other.end && other.start < end)) return false;
-    }
-    return true;
+  #laneFor({ start, end, lanes }: Entry): Lane | undefined {
+    for (const other of this.#running.keys()) if (start < other.end && other.start < end) return undefined;
+    return lanes.find((lane) => {
+      const others = [...this.#running.values()];
+      const beside = others.filter((other) => other === lane).length;
+      return beside < maximumAtOnce && (beside === others.length || this.#together());
+    });
   }
 }
 
 interface Entry {
   readonly start: number;
   readonly end: number;
-  readonly direct: boolean;
-  run(): Promise<void>;
+  readonly lanes: readonly Lane[];
+  run(lane: Lane): Promise<void>;
 }
 
-/** Below the four threads that Node has for files: syncing needs one too. */
+/** In a lane. Below the four threads that Node has for files: syncing needs one too. */
 const maximumAtOnce = 3;
