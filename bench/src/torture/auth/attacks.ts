@@ -3,6 +3,7 @@ import { systemEnvironment } from '@carmine/auth/node';
 import { isCarmineError } from '@carmine/errors';
 import type { SeededRandom } from '@carmine/testkit';
 import { concatBytes } from '@carmine/wire';
+import type { Attack } from './attack.ts';
 import { admin, type Door, reader } from './doors.ts';
 import { flip } from './flip.ts';
 import { kerberosAlone, refusedMechanism } from './foreign-mechanisms.ts';
@@ -19,14 +20,6 @@ import { kerberosAttacks } from './kerberos-attacks.ts';
 import type { LineAnswer, LineRequest } from './line.ts';
 import type { Logon, LogonOptions, Scene, Tampering } from './scene.ts';
 import { tokenReplays } from './token-replays.ts';
-
-/** One way to break authentication. Returns the answers to everything that must be refused. */
-export interface Attack {
-  readonly kind: string;
-  /** Where it makes sense; everywhere unless given. */
-  readonly at?: ((door: Door) => boolean) | undefined;
-  run(scene: Scene): Promise<readonly LineAnswer[]>;
-}
 
 const management = (door: Door) => door.service === 'management';
 const data = (door: Door) => door.service === 'data';

@@ -9,7 +9,7 @@ import { apReq, authenticator, frameToken, keyUsages, profileOf, readToken, useK
 import type { SeededRandom } from '@carmine/testkit';
 import { concatBytes } from '@carmine/wire';
 import { type DerValueOf, decodeDer, encodeDer } from '@carmine/wire/der';
-import type { Attack } from './attacks.ts';
+import type { Attack } from './attack.ts';
 import { admin, type Door, reader } from './doors.ts';
 import { flip } from './flip.ts';
 import { newKey, type TicketClaims } from './kerberos-realm.ts';

@@ -1,4 +1,4 @@
-import type { Attack } from './attacks.ts';
+import type { Attack } from './attack.ts';
 import type { LineAnswer } from './line.ts';
 import type { Logon, Scene } from './scene.ts';
 

@@ -6,7 +6,6 @@ import {
   createHttpAcceptor,
   type Environment,
   type HttpAcceptor,
-  type HttpAuthOutcome,
   type HttpScheme,
   type KerberosService,
 } from '@carmine/auth';
@@ -23,6 +22,7 @@ import {
   type Token,
 } from '@carmine/security';
 import type { PublishedUrl, UrlGroup } from '../group.ts';
+import type { DataAcceptor } from './data-acceptor.ts';
 import type { PortContext } from './port-listener.ts';
 import type { Visitor } from './visitor.ts';
 
@@ -47,11 +47,6 @@ export interface DataConnection {
   readonly source: string;
   /** DER, verified against `clientAuthorities`. */
   readonly clientCertificate: Uint8Array | undefined;
-}
-
-/** Who asks? `forbidden` is answered with 403: no other credentials would help. */
-export interface DataAcceptor {
-  authenticate(authorization: string | undefined): HttpAuthOutcome | { readonly kind: 'forbidden' };
 }
 
 /** Who asks, with the last words of the authentication, which go with any answer; or what he is answered instead. */

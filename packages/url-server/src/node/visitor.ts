@@ -4,7 +4,7 @@ import type { RequestHead } from '@carmine/http1';
 import type { UrlGroup } from '../group.ts';
 import { decodePath, originForm, route } from '../router.ts';
 import { suffixKey } from '../suffix.ts';
-import type { DataAcceptor } from './data-access.ts';
+import type { DataAcceptor } from './data-acceptor.ts';
 import type { PortContext } from './port-listener.ts';
 
 /** What a request asks for. */

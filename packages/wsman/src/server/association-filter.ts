@@ -1,8 +1,8 @@
 import { faultError } from '../protocol/faults.ts';
 import { namespaces } from '../protocol/names.ts';
 import { child, trimmedText, type XmlElement } from '../xml/element.ts';
-import type { Source } from './filter.ts';
 import { place } from './place.ts';
+import type { Source } from './source.ts';
 import { findTarget } from './target.ts';
 import { readPath } from './transfer.ts';
 import type { Call } from './types.ts';

@@ -4,9 +4,8 @@ import { actions, namespaces } from '../protocol/names.ts';
 import { writeEndpointReference } from '../protocol/selectors.ts';
 import { type ClassDetails, writeClass } from '../protocol/write-class.ts';
 import { children, type XmlElement } from '../xml/element.ts';
-import type { EnumerationMode } from './enumeration.ts';
-import type { Source } from './filter.ts';
 import { isOptionSet } from './request-headers.ts';
+import type { EnumerationMode, Source } from './source.ts';
 import type { Call, Operation } from './types.ts';
 
 /**

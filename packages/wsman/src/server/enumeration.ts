@@ -11,8 +11,9 @@ import { XmlWriter } from '../xml/writer.ts';
 import { classSource, classWriter } from './class-schema.ts';
 import { Cursor } from './cursor.ts';
 import type { Enumeration, EnumerationStore } from './enumeration-store.ts';
-import { readSource, type Source } from './filter.ts';
+import { readSource } from './filter.ts';
 import { place } from './place.ts';
+import type { EnumerationMode, Source } from './source.ts';
 import type { Call, Reply, Target } from './types.ts';
 
 /** DSP0226 section 8.2 and 8.3, spec section 7.7: starts an enumeration, and answers with a batch if asked to. */
@@ -89,8 +90,6 @@ export async function release(call: Call, store: EnumerationStore): Promise<Repl
   store.remove(findEnumeration(call, store, requireContent(call, 'Release')));
   return { action: `${actions.release}Response`, body: '' };
 }
-
-export type EnumerationMode = 'EnumerateObject' | 'EnumerateEPR' | 'EnumerateObjectAndEPR';
 
 function readMode(text: string): EnumerationMode {
   if (text === 'EnumerateObject' || text === 'EnumerateEPR' || text === 'EnumerateObjectAndEPR') return text;

@@ -1,28 +1,12 @@
-import {
-  type CimClass,
-  type CimInstance,
-  type CimProperty,
-  type CimType,
-  type CimValue,
-  findByName,
-  parseScalar,
-} from '@carmine/cim';
-import type { FaultPlace } from '../protocol/fault-mapping.ts';
+import { type CimClass, type CimProperty, type CimType, type CimValue, findByName, parseScalar } from '@carmine/cim';
 import { faultError } from '../protocol/faults.ts';
 import { dialects, namespaces } from '../protocol/names.ts';
 import { attribute, child, children, type XmlElement } from '../xml/element.ts';
 import { associationSource } from './association-filter.ts';
 import { place } from './place.ts';
+import type { Source } from './source.ts';
 import { targetClass } from './target.ts';
 import type { Call } from './types.ts';
-
-/** Where the instances of an enumeration come from, and whether a query chose some of their properties. */
-export interface Source {
-  readonly projection: boolean;
-  /** Where a failure of it belongs: a class that cannot be enumerated is no fault of a filter. */
-  readonly place: FaultPlace;
-  open(signal: AbortSignal): AsyncIterable<CimInstance>;
-}
 
 /** Reads n:Filter or w:Filter, which are the same (DSP0226 R8.3-1..3), and the target, into a source. */
 export function readSource(call: Call, body: XmlElement): Source {
