@@ -1,22 +1,35 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SeededRandom } from '@carmine/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allocatePages, blockBytes } from '../src/node/direct-writes.ts';
-import { type KernelRing, kernelRing } from '../src/node/kernel-ring.ts';
+import { type KernelRing, takeRing } from '../src/node/kernel-ring.ts';
 
-const found = kernelRing();
-const ring = found as KernelRing;
+const probe = takeRing();
+probe?.release();
+let ring: KernelRing;
 let folder: string;
 beforeEach(() => {
+  ring = takeRing() as KernelRing;
   folder = mkdtempSync(join(tmpdir(), 'carmine-ring-'));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  ring?.release();
+  rmSync(folder, { recursive: true, force: true });
+});
 
-describe.runIf(found !== undefined)('writes that the kernel does by itself', () => {
+function isRing(path: string): boolean {
+  try {
+    return /io_uring/.test(readlinkSync(path));
+  } catch {
+    return false;
+  }
+}
+
+describe.runIf(probe !== undefined)('writes that the kernel does by itself', () => {
   it.each([
     ['past the page cache', constants.O_DIRECT],
     ['through it', 0],
@@ -75,14 +88,39 @@ describe.runIf(found !== undefined)('writes that the kernel does by itself', () 
     expect(ring.write(1, new Array<Uint8Array>(257).fill(part), 0)).toBeUndefined();
   });
 
+  it('are for all who have the ring, which is closed when nobody has it and nothing is under way', async () => {
+    const descriptors = () => readdirSync('/proc/self/fd').filter((fd) => isRing(`/proc/self/fd/${fd}`)).length;
+    const bytes = new Uint8Array(allocatePages(1024 * 1024, false) as SharedArrayBuffer).fill(7);
+    const fd = openSync(join(folder, 'file'), 'w');
+    // Node has some of its own.
+    const mine = descriptors();
+    const other = takeRing() as KernelRing;
+    expect(other).toBe(ring);
+    other.release();
+    expect(descriptors()).toBe(mine);
+    const written = ring.write(fd, [bytes], 0);
+    ring.release();
+    // The same one while it is still at work.
+    ring = takeRing() as KernelRing;
+    expect(await Promise.all([written, ring.write(fd, [bytes], bytes.length)])).toEqual([bytes.length, bytes.length]);
+    const last = ring.write(fd, [bytes], 0);
+    ring.release();
+    expect(await last).toBe(bytes.length);
+    expect(descriptors()).toBe(mine - 1);
+    ring = takeRing() as KernelRing;
+    expect(await ring.write(fd, [bytes], 0)).toBe(bytes.length);
+    closeSync(fd);
+  });
+
   it('keep no program running, and survive the collector', () => {
     const module = fileURLToPath(new URL('../src/node/kernel-ring.ts', import.meta.url));
     const program = `
-      const { kernelRing } = await import(${JSON.stringify(module)});
+      const { takeRing } = await import(${JSON.stringify(module)});
       const { openSync, readFileSync } = await import('node:fs');
       const fd = openSync(${JSON.stringify(join(folder, 'file'))}, 'w+');
+      const ring = takeRing();
       const all = [];
-      for (let at = 0; at < 30; at++) all.push(kernelRing().write(fd, [new Uint8Array(100_000).fill(at)], at * 100_000));
+      for (let at = 0; at < 30; at++) all.push(ring.write(fd, [new Uint8Array(100_000).fill(at)], at * 100_000));
       gc();
       await Promise.all(all);
       const bytes = readFileSync(${JSON.stringify(join(folder, 'file'))});

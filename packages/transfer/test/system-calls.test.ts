@@ -10,17 +10,30 @@ import type { KernelRing } from '../src/node/kernel-ring.ts';
 import { HttpOrigin } from './support/http-origin.ts';
 
 const faults = await vi.hoisted(async () => new (await import('@carmine/testkit')).FileFaults() as FileFaults);
-const ringed = vi.hoisted(() => ({ count: 0, possible: false }));
+const ringed = vi.hoisted(() => ({ count: 0, taken: 0, possible: false }));
 vi.mock('node:fs/promises', async (actual) => faults.wrap(await actual<object>()));
 vi.mock('../src/node/kernel-ring.ts', async (actual) => {
-  const { kernelRing } = await actual<typeof import('../src/node/kernel-ring.ts')>();
-  const ring = kernelRing();
-  const write: KernelRing['write'] = (fd, chunks, position) => {
-    ringed.count++;
-    return faults.write(chunks, (some) => ring?.write(fd, some, position));
+  const { takeRing } = await actual<typeof import('../src/node/kernel-ring.ts')>();
+  const probe = takeRing();
+  ringed.possible = probe !== undefined;
+  probe?.release();
+  return {
+    takeRing(): KernelRing | undefined {
+      const ring = takeRing();
+      if (ring === undefined) return undefined;
+      ringed.taken++;
+      return {
+        write(fd, chunks, position) {
+          ringed.count++;
+          return faults.write(chunks, (some) => ring.write(fd, some, position));
+        },
+        release() {
+          ringed.taken--;
+          ring.release();
+        },
+      };
+    },
   };
-  ringed.possible = ring !== undefined;
-  return { kernelRing: () => ring && { write } };
 });
 
 const content = new SeededRandom(11).bytes(700_000);
@@ -38,6 +51,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   faults.disarm();
+  expect(ringed.taken).toBe(0);
   await origin.close();
   rmSync(folder, { recursive: true, force: true });
 });

@@ -1,4 +1,4 @@
-import { read } from 'node:fs';
+import { closeSync, read } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { blockBytes } from './direct-writes.ts';
 import { loadFfi } from './ffi.ts';
@@ -10,51 +10,78 @@ export interface KernelRing {
    * with the bytes that were written, rejects with what the operating system says.
    */
   write(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> | undefined;
+  /** To be called once by each who took it, when none of his writes is under way. */
+  release(): void;
 }
 
-/** io_uring(7), on Linux with node:ffi; one for each thread. Undefined elsewhere, and where the system lets nobody have it. */
-export function kernelRing(): KernelRing | undefined {
-  opened ??= { ring: open() };
-  return opened.ring;
+/**
+ * io_uring(7), on Linux with node:ffi: one for all who have it at the same time (in a thread), closed when nobody has it. Undefined elsewhere, and where the
+ * system lets nobody have it.
+ */
+export function takeRing(): KernelRing | undefined {
+  system ??= { calls: loadCalls() };
+  shared ??= system.calls && open(system.calls);
+  if (shared !== undefined) users++;
+  return shared;
 }
 
-let opened: { readonly ring: KernelRing | undefined } | undefined;
+let system: { readonly calls: SystemCalls | undefined } | undefined;
+let shared: Ring | undefined;
+let users = 0;
 
-function open(): KernelRing | undefined {
+type SystemCalls = NonNullable<ReturnType<typeof loadCalls>>;
+
+function loadCalls() {
   const ffi = loadFfi();
   if (ffi === undefined) return undefined;
   try {
-    const { syscall, eventfd, mmap, getpagesize } = ffi.dlopen(null, {
+    const { getpagesize, ...calls } = ffi.dlopen(null, {
       getpagesize: { return: 'i32', arguments: [] },
       syscall: { return: 'i64', arguments: ['i64', 'u64', 'u64', 'u64', 'u64', 'u64', 'u64'] },
       eventfd: { return: 'i32', arguments: ['u32', 'i32'] },
       mmap: { return: 'i64', arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'] },
+      munmap: { return: 'i32', arguments: ['u64', 'u64'] },
     }).functions;
     // Then no page has blocks that are written past the page cache while others of it are written through it.
     if (getpagesize() !== blockBytes) return undefined;
     const pointer = (bytes: Uint8Array) => ffi.getRawPointer(bytes);
-    const parameters = Buffer.alloc(120);
-    const fd = Number(syscall(setupCall, BigInt(entries), pointer(parameters), 0n, 0n, 0n, 0n));
-    if (fd < 0) return undefined;
-    const bell = eventfd(0, closeOnExec);
-    const rings = ringPlaces(parameters);
+    const view = (address: bigint, bytes: number) => ffi.toArrayBuffer(address, bytes, false);
+    return { ...calls, pointer, view };
+  } catch {
+    return undefined;
+  }
+}
+
+function open({ syscall, eventfd, mmap, munmap, pointer, view }: SystemCalls): Ring | undefined {
+  const parameters = Buffer.alloc(120);
+  const fd = Number(syscall(setupCall, BigInt(entries), pointer(parameters), 0n, 0n, 0n, 0n));
+  if (fd < 0) return undefined;
+  const undo = [() => closeSync(fd)];
+  const close = () => {
+    for (const each of undo.reverse()) each();
+  };
+  try {
     const map = (bytes: number, offset: bigint): ArrayBuffer => {
       const address = mmap(0n, BigInt(bytes), readWrite, sharedPopulated, fd, offset);
       if (address === -1n) throw new Error('the ring cannot be mapped');
-      return ffi.toArrayBuffer(address, bytes, false);
+      undo.push(() => munmap(BigInt.asUintN(64, address), BigInt(bytes)));
+      return view(BigInt.asUintN(64, address), bytes);
     };
+    const bell = eventfd(0, closeOnExec);
+    if (bell < 0) throw new Error('there is no descriptor left');
+    undo.push(() => closeSync(bell));
     // So large that it never lies where the collector moves things.
     const bellNumber = Buffer.alloc(256);
     bellNumber.writeInt32LE(bell);
-    if (syscall(registerCall, BigInt(fd), registerEventfd, pointer(bellNumber), 1n, 0n, 0n) !== 0n) return undefined;
-    return new Ring(
-      rings,
-      new Uint32Array(map(rings.bytes, ringOffset)),
-      Buffer.from(map(64 * entries, entriesOffset)),
-      bell,
-      { pointer, enter: () => Number(syscall(enterCall, BigInt(fd), 1n, 0n, 0n, 0n, 0n)) === 1 },
-    );
+    if (syscall(registerCall, BigInt(fd), registerEventfd, pointer(bellNumber), 1n, 0n, 0n) !== 0n)
+      throw new Error('the ring rings no bell');
+    const places = ringPlaces(parameters);
+    const ring = new Uint32Array(map(places.bytes, ringOffset));
+    const orders = Buffer.from(map(64 * entries, entriesOffset));
+    const enter = () => syscall(enterCall, BigInt(fd), 1n, 0n, 0n, 0n, 0n) === 1n;
+    return new Ring(places, ring, orders, bell, { pointer, enter, close });
   } catch {
+    close();
     return undefined;
   }
 }
@@ -62,7 +89,7 @@ function open(): KernelRing | undefined {
 /** Where things are in the memory that is shared with the kernel, in words of four bytes. */
 interface RingPlaces {
   readonly bytes: number;
-  readonly submitted: { readonly head: number; readonly tail: number; readonly mask: number; readonly array: number };
+  readonly submitted: { readonly tail: number; readonly mask: number; readonly array: number };
   readonly completed: { readonly head: number; readonly tail: number; readonly mask: number; readonly events: number };
 }
 
@@ -75,12 +102,7 @@ function ringPlaces(parameters: Buffer): RingPlaces {
   const bytes = Math.max(at(submitted + 24) + 4 * at(0), at(completed + 20) + 16 * at(4));
   return {
     bytes: Math.ceil(bytes / 4096) * 4096,
-    submitted: {
-      head: at(submitted) / 4,
-      tail: at(submitted + 4) / 4,
-      mask: at(submitted + 8) / 4,
-      array: at(submitted + 24) / 4,
-    },
+    submitted: { tail: at(submitted + 4) / 4, mask: at(submitted + 8) / 4, array: at(submitted + 24) / 4 },
     completed: {
       head: at(completed) / 4,
       tail: at(completed + 4) / 4,
@@ -94,6 +116,8 @@ interface Calls {
   pointer(bytes: Uint8Array): bigint;
   /** Hands over one order; false: it was not taken. */
   enter(): boolean;
+  /** Its memory is gone then. */
+  close(): void;
 }
 
 interface Ordered extends PromiseWithResolvers<number> {
@@ -104,7 +128,7 @@ interface Ordered extends PromiseWithResolvers<number> {
 class Ring implements KernelRing {
   readonly #places: RingPlaces;
   readonly #ring: Uint32Array;
-  readonly #entries: Buffer;
+  readonly #orders: Buffer;
   readonly #bell: number;
   readonly #calls: Calls;
   readonly #ordered = new Map<number, Ordered>();
@@ -114,10 +138,10 @@ class Ring implements KernelRing {
   #last = 0;
   #listening = false;
 
-  constructor(places: RingPlaces, ring: Uint32Array, entries_: Buffer, bell: number, calls: Calls) {
+  constructor(places: RingPlaces, ring: Uint32Array, orders: Buffer, bell: number, calls: Calls) {
     this.#places = places;
     this.#ring = ring;
-    this.#entries = entries_;
+    this.#orders = orders;
     this.#bell = bell;
     this.#calls = calls;
     this.#vector = calls.pointer(this.#memory);
@@ -142,13 +166,25 @@ class Ring implements KernelRing {
     return ordered.promise;
   }
 
+  release(): void {
+    users--;
+    this.#closeIfUnused();
+  }
+
+  /** What is still under way comes to its end first. */
+  #closeIfUnused(): void {
+    if (users > 0 || this.#ordered.size > 0 || shared !== this) return;
+    shared = undefined;
+    this.#calls.close();
+  }
+
   /** struct io_uring_sqe. */
   #encode(at: number, id: number, fd: number, chunks: readonly Uint8Array[], position: number): void {
     for (const [index, chunk] of chunks.entries()) {
       this.#memory.writeBigUInt64LE(this.#calls.pointer(chunk), 16 * index);
       this.#memory.writeBigUInt64LE(BigInt(chunk.length), 16 * index + 8);
     }
-    const entry = this.#entries.subarray(at, at + 64).fill(0);
+    const entry = this.#orders.subarray(at, at + 64).fill(0);
     entry[0] = writeVector;
     entry.writeInt32LE(fd, 4);
     entry.writeBigUInt64LE(BigInt(position), 8);
@@ -165,6 +201,7 @@ class Ring implements KernelRing {
       this.#listening = false;
       this.#settle();
       this.#listen();
+      this.#closeIfUnused();
     });
   }
 

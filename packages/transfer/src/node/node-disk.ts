@@ -5,7 +5,7 @@ import { CarmineError } from '@carmine/errors';
 import type { Disk, DiskDirectory, DiskFile, WriteWay } from '../disk.ts';
 import { diskError } from '../disk-errors.ts';
 import { type PlannedWrite, planWrites } from './direct-writes.ts';
-import { kernelRing } from './kernel-ring.ts';
+import { type KernelRing, takeRing } from './kernel-ring.ts';
 import { reserveBlocks } from './reserve.ts';
 import { type Lane, WriteQueue } from './write-queue.ts';
 
@@ -138,8 +138,9 @@ class NodeFile implements DiskFile {
   /** The same file, opened for writing past the page cache; undefined where that is not possible. */
   #direct: Promise<FileHandle | undefined> | undefined;
   #directRefused = false;
+  #ring: { readonly taken: KernelRing | undefined } | undefined;
   /** Where threads write, those past the page cache keep those through it waiting in the kernel, and the other way round. */
-  readonly #writes = new WriteQueue(() => kernelRing() !== undefined);
+  readonly #writes = new WriteQueue(() => this.#takeRing() !== undefined);
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -151,7 +152,7 @@ class NodeFile implements DiskFile {
 
   /** Past the page cache what is on the way to the disk already needs no syncing later, and no copying. */
   async write(chunks: readonly Uint8Array[], position: number, way: WriteWay = 'kept'): Promise<void> {
-    const mayPass = way !== 'kept' && !this.#directRefused && (way === 'past' || kernelRing() !== undefined);
+    const mayPass = way !== 'kept' && !this.#directRefused && (way === 'past' || this.#takeRing() !== undefined);
     const plan = mayPass ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
     const direct = plan.some((part) => part.direct) ? await this.#openDirect() : undefined;
     for (const part of plan) {
@@ -167,7 +168,7 @@ class NodeFile implements DiskFile {
   async #write({ chunks, position }: PlannedWrite, direct: FileHandle | undefined): Promise<void> {
     if (direct !== undefined) {
       try {
-        const ordered = kernelRing()?.write(direct.fd, chunks, position);
+        const ordered = this.#takeRing()?.write(direct.fd, chunks, position);
         const bytesWritten = (await ordered) ?? (await direct.writev(chunks, position)).bytesWritten;
         if (bytesWritten === chunks.reduce((sum, chunk) => sum + chunk.length, 0)) return;
       } catch (thrown) {
@@ -186,6 +187,12 @@ class NodeFile implements DiskFile {
       at += bytesWritten;
       rest = skip(rest, bytesWritten);
     }
+  }
+
+  /** When something is written past the page cache; until the file is closed. */
+  #takeRing(): KernelRing | undefined {
+    this.#ring ??= { taken: takeRing() };
+    return this.#ring.taken;
   }
 
   /** By its descriptor: it is the same file, whatever happened to its name. */
@@ -229,6 +236,7 @@ class NodeFile implements DiskFile {
   }
 
   async close(): Promise<void> {
+    this.#ring?.taken?.release();
     try {
       await (await this.#direct)?.close();
     } finally {
