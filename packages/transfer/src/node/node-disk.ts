@@ -157,11 +157,9 @@ class NodeFile implements DiskFile {
     const direct = plan.some((part) => part.direct) ? await this.#openDirect() : undefined;
     for (const part of plan) {
       const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
-      const lanes: readonly Lane[] =
-        !part.direct || direct === undefined ? ['cached'] : way === 'past' ? ['direct'] : ['direct', 'cached'];
-      await this.#writes.add(part.position, end, lanes, (lane) =>
-        this.#write(part, lane === 'direct' ? direct : undefined),
-      );
+      const lanes = lanesOf[part.direct && direct !== undefined ? way : 'kept'];
+      const work = (lane: Lane) => this.#write(part, lane === 'direct' ? direct : undefined);
+      await this.#writes.add(part.position, end, lanes, work);
     }
   }
 
@@ -244,6 +242,12 @@ class NodeFile implements DiskFile {
     }
   }
 }
+
+const lanesOf: Readonly<Record<WriteWay, readonly Lane[]>> = {
+  kept: ['cached'],
+  past: ['direct'],
+  soonest: ['direct', 'cached'],
+};
 
 /** What remains of the chunks after their first `count` bytes. */
 function skip(chunks: Uint8Array[], count: number): Uint8Array[] {
