@@ -44,10 +44,14 @@ export interface HttpReceiverOptions {
 
 /** Fields of a GET that asks for all of a file. `own`: the caller's, checked. */
 export function plainHeaders(
-  { userAgent = 'Carmine/0.1.0' }: HttpReceiverOptions,
+  options: HttpReceiverOptions,
   own: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  return { accept: '*/*', 'user-agent': userAgent, ...own, 'accept-encoding': 'identity' };
+  return { accept: '*/*', 'user-agent': userAgentOf(options), ...own, 'accept-encoding': 'identity' };
+}
+
+export function userAgentOf(options: HttpReceiverOptions): string {
+  return options.userAgent ?? 'Carmine/0.1.0';
 }
 
 export function connectTimeout(options: HttpReceiverOptions): number {

@@ -1,5 +1,5 @@
 import type { ConnectionLogon, ConnectionProxy } from './connection-logon.ts';
-import { connectTimeout, type HttpReceiverOptions } from './http-options.ts';
+import { connectTimeout, type HttpReceiverOptions, userAgentOf } from './http-options.ts';
 import { type RawSockets, rawSockets } from './raw-socket.ts';
 import type { SecureContexts } from './secure-contexts.ts';
 
@@ -26,7 +26,7 @@ export function peerOf(
   proxy?: ConnectionProxy,
 ): Peer {
   const timeout = connectTimeout(options);
-  const userAgent = options.userAgent ?? 'Carmine/0.1.0';
+  const userAgent = userAgentOf(options);
   return {
     origin,
     logon,
