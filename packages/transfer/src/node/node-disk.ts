@@ -152,9 +152,10 @@ class NodeFile implements DiskFile {
 
   /** Past the page cache what is on the way to the disk already needs no syncing later, and no copying. */
   async write(chunks: readonly Uint8Array[], position: number, way: WriteWay = 'kept'): Promise<void> {
-    const mayPass = way !== 'kept' && !this.#directRefused && (way === 'past' || this.#takeRing() !== undefined);
-    const plan = mayPass ? planWrites(chunks, position) : [{ chunks, position, direct: false }];
-    const direct = plan.some((part) => part.direct) ? await this.#openDirect() : undefined;
+    const whole = way === 'kept' || this.#directRefused;
+    const plan = whole ? [{ chunks, position, direct: false }] : planWrites(chunks, position);
+    const passes = plan.some((part) => part.direct) && (way === 'past' || this.#takeRing() !== undefined);
+    const direct = passes ? await this.#openDirect() : undefined;
     for (const part of plan) {
       const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
       const lanes = lanesOf[part.direct && direct !== undefined ? way : 'kept'];

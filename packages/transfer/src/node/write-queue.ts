@@ -54,5 +54,5 @@ interface Entry {
   run(lane: Lane): Promise<void>;
 }
 
-/** In a lane. Below the four threads that Node has for files: syncing needs one too. */
+/** In a lane. Of the four threads that Node has for files one is left, for syncing, or for hearing from the ring. */
 const maximumAtOnce = 3;
