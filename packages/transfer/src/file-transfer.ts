@@ -44,7 +44,8 @@ export interface FileTransferOptions extends RunOptions {
   readonly temporaryName: string;
   /**
    * False: what was written outlives this process, as it is with most programs, but nothing is synced. After a power failure what was not finished begins
-   * anew, and a file that got its name some seconds before may not be what it was. Absent or true: what is reported is durable.
+   * anew, and a file that got its name before the system wrote all of it (by itself, mostly within half a minute) may not be what it was. Absent or true: what is
+   * reported is durable.
    */
   readonly durable?: boolean | undefined;
   /** Directories below which files may be written; absent: everywhere. */
