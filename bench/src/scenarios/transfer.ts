@@ -111,11 +111,12 @@ async function prepare(folder: string, bundled: string, nginx: Nginx, sha256: st
   }
   if (aria2 === true)
     for (const count of [1, 4, 16]) aria(`aria2c -x${count}`, nginx.http, [`-x${count}`, `-s${count}`]);
-  if (aria2 === true) {
-    const flags = [...ariaFlags, '-x1', '-s1', '-d', folder];
-    const script = `aria2c "$@" -o "\${0##*/}" ${nginx.http} && sync "$0"`;
-    add(names.ariaSynced, 'sh', (target) => ['-c', script, target, ...flags]);
-  }
+  const ariaScript = `aria2c ${ariaFlags.join(' ')} -x1 -s1 -d "\${0%/*}" -o "\${0##*/}" "$1" && sync "$0"`;
+  if (aria2 === true) shell(names.ariaSynced, ariaScript, nginx.http);
+  // Fetches nothing: what the disk takes for it, past the page cache and one write after the other.
+  const dd = (target: string) => ['if=/dev/zero', `of=${target}`, 'bs=2M', 'oflag=direct', 'status=none'];
+  if (await isThere('dd', ...dd(join(folder, 'dd')), 'count=1'))
+    add('dd, nothing fetched', 'dd', (target) => [...dd(target), `count=${benchBytes}`, 'iflag=count_bytes']);
   if (wget2 === true) add('wget2', 'wget2', (target) => ['--quiet', '--output-document', target, nginx.http]);
   if (axel === true) add('axel -n4', 'axel', (target) => ['--quiet', '-n', '4', '--output', target, nginx.http]);
 
