@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { SeededRandom } from '@carmine/testkit';
 import type { DiskFile } from '@carmine/transfer';
 import { nodeDisk } from '@carmine/transfer/node';
@@ -12,6 +14,7 @@ import { SegmentWriter } from '../src/segment-writer.ts';
 
 const pages = new Uint8Array(allocatePages(1024 * 1024) as SharedArrayBuffer);
 const block = blockBytes;
+const MiB = 1024 * 1024;
 const shape = (chunks: Uint8Array[], position: number) =>
   planWrites(chunks, position).map((part) => [
     part.direct,
@@ -143,7 +146,7 @@ describe('writes to one file', () => {
     const log: string[] = [];
     const ends: (() => void)[] = [];
     const add = (at: number, lanes: readonly Lane[]) =>
-      queue.add(at, at + 1, lanes, (lane) => {
+      queue.add(4 * MiB * at, 4 * MiB * at + 1, lanes, (lane) => {
         log.push(`${at} ${lane}`);
         return new Promise((resolve) => ends.push(resolve));
       });
@@ -161,12 +164,121 @@ describe('writes to one file', () => {
     expect(log.slice(8)).toEqual(['8 direct']);
   });
 
+  it('near each other go on at the same time only in the same way, and those that go on from another in the same one', async () => {
+    const queue = new WriteQueue(() => true);
+    const log: string[] = [];
+    const ends = new Map<number, () => void>();
+    const add = (at: number, lanes: readonly Lane[], bytes = 2 * MiB) =>
+      queue.add(at, at + bytes, lanes, (lane) => {
+        log.push(`${at / MiB} ${lane}`);
+        return new Promise((resolve) => ends.set(at / MiB, resolve));
+      });
+    const finish = async (at: number) => {
+      log.length = 0;
+      ends.get(at)?.();
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    };
+    void add(1 * MiB, ['direct']);
+    void add(3 * MiB, ['cached'], 1);
+    void add(5 * MiB, ['direct', 'cached']);
+    void add(7 * MiB, ['direct', 'cached'], 1.5 * MiB);
+    void add(9 * MiB, ['direct', 'cached'], 1);
+    void add(10 * MiB, ['direct', 'cached']);
+    // 3: the first MiB of what is kept together with it is being written past the cache. 9 is near 7.5.
+    expect(log).toEqual(['1 direct', '5 direct', '7 direct', '10 cached']);
+    await finish(10);
+    expect(log).toEqual([]);
+    void add(12 * MiB, ['direct', 'cached']);
+    expect(log).toEqual(['12 cached']);
+    await finish(5);
+    expect(log).toEqual(['9 direct']);
+    void add(14 * MiB, ['direct', 'cached']);
+    expect(log).toEqual(['9 direct', '14 cached']);
+    await finish(1);
+    expect(log).toEqual(['3 cached']);
+    // Over the same bytes nothing passes what waits.
+    void add(9 * MiB, ['cached'], 1);
+    void add(9 * MiB, ['direct'], 1);
+    await finish(7);
+    await finish(3);
+    expect(log).toEqual([]);
+    await finish(9);
+    expect(log).toEqual(['9 cached']);
+    await finish(9);
+    expect(log).toEqual(['9 direct']);
+  });
+
+  it('pass nothing where the two ways exclude each other', async () => {
+    const queue = new WriteQueue(() => false);
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    const add = (at: number, lane: Lane) =>
+      queue.add(at, at + 1, [lane], () => {
+        log.push(`${at} ${lane}`);
+        return new Promise((resolve) => ends.push(resolve));
+      });
+    void add(0, 'direct');
+    void add(1, 'cached');
+    void add(2, 'direct');
+    expect(log).toEqual(['0 direct']);
+    ends[0]?.();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    expect(log).toEqual(['0 direct', '1 cached']);
+  });
+
   it('go on after one that failed', async () => {
     const queue = new WriteQueue(() => false);
     const failed = queue.add(0, 1, ['cached'], () => Promise.reject(new Error('no')));
     const next = queue.add(0, 1, ['cached'], async () => undefined);
     await expect(failed).rejects.toThrow('no');
     await next;
+  });
+});
+
+describe('a file that somebody reads while it is written', () => {
+  /** Reads what is written so far again and again, as whoever computes a digest does; the kernel reads ahead of that. */
+  const reader = `
+    const { workerData: { fd, written, done } } = require('node:worker_threads');
+    const { readSync } = require('node:fs');
+    const buffer = new Uint8Array(256 * 1024);
+    for (let at = 0; Atomics.load(done, 0) === 0; ) {
+      const end = Atomics.load(written, 0);
+      if (at >= end) at = Math.max(0, end - 3 * 1024 * 1024);
+      else at += readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
+    }
+  `;
+
+  it('has the bytes that were written, and can be synced', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'carmine-writes-'));
+    const directory = await nodeDisk.openDirectory(folder, undefined);
+    const memory = new Uint8Array(allocatePages(32 * MiB) as SharedArrayBuffer);
+    const random = new SeededRandom(3).bytes(MiB - 1);
+    for (let at = 0; at < memory.length; at += random.length) memory.set(random.subarray(0, memory.length - at), at);
+    // Each has a beginning and an end in the pages of others. One of three such files was wrong before they kept away from each other.
+    const length = 200_001;
+    for (let round = 0; round < 10; round++) {
+      const file = await directory.create(`file-${round}`);
+      await file.truncate(memory.length);
+      await file.reserve?.(memory.length);
+      const [written, done] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
+      const thread = new Worker(reader, { eval: true, workerData: { fd: file.fd, written, done } });
+      const exited = once(thread, 'exit');
+      const waiting: Promise<unknown>[] = [];
+      for (let at = 0; at < memory.length; at += length) {
+        const end = Math.min(memory.length, at + length);
+        const write = file.write([memory.subarray(at, end)], at, 'past');
+        waiting.push(write.then(() => Atomics.store(written, 0, at)));
+        if (waiting.length === 4) await waiting.shift();
+      }
+      await Promise.all(waiting);
+      Atomics.store(done, 0, 1);
+      await exited;
+      await file.datasync();
+      expect(readFileSync(join(folder, `file-${round}`)).equals(memory)).toBe(true);
+      await file.close();
+    }
+    await directory.close();
+    rmSync(folder, { recursive: true });
   });
 });
 

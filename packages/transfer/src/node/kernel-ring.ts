@@ -42,7 +42,7 @@ function loadCalls() {
       mmap: { return: 'i64', arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'] },
       munmap: { return: 'i32', arguments: ['u64', 'u64'] },
     }).functions;
-    // Then no page has blocks that are written past the page cache while others of it are written through it.
+    // The queue of writes knows how much of a file such pages may keep together.
     if (getpagesize() !== blockBytes) return undefined;
     const pointer = (bytes: Uint8Array) => ffi.getRawPointer(bytes);
     const view = (address: bigint, bytes: number) => ffi.toArrayBuffer(address, bytes, false);
