@@ -229,7 +229,7 @@ describe('startAgent', () => {
   });
 
   it('tells of changes, and does not wait for who waits for them when it stops', async () => {
-    const listeners = new Set<() => void>();
+    const listeners = new Set<(soon: boolean) => void>();
     let description = '';
     const jobs = only<JobProvider>({
       async *listJobs() {
@@ -246,7 +246,7 @@ describe('startAgent', () => {
     const changes = (await machine.jobs.watchJob(job.jobId))[Symbol.asyncIterator]();
     const first = changes.next();
     description = 'changed';
-    for (const changed of listeners) changed();
+    for (const changed of listeners) changed(false);
     expect(await first).toMatchObject({ done: false, value: { jobId: job.jobId, description: 'changed' } });
     const waiting = changes.next();
     const began = performance.now();

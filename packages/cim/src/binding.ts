@@ -9,8 +9,11 @@ export interface ClassBinding {
   readonly cls: CimClass;
   get?(keys: Values, options: CallOptions): Promise<Values>;
   enumerate?(options: CallOptions): AsyncIterable<Values>;
-  /** Calls back when instances may have changed; returns what ends it. Without it they are looked at from time to time. */
-  watch?(changed: () => void): () => void;
+  /**
+   * Calls back when instances may have changed, `soon` when that is worth more looks than subscribers asked for; returns what ends it. Without it they are
+   * looked at from time to time.
+   */
+  watch?(changed: (soon?: boolean) => void): () => void;
   modify?(keys: Values, changes: Values, options: CallOptions): Promise<void>;
   delete?(keys: Values, options: CallOptions): Promise<void>;
   /** By canonical method name. Static methods get no keys. */

@@ -29,7 +29,7 @@ export interface ChangeListener {
  * Tells what changes among the instances of one class by comparing each look at all of them with the one before, for as many
  * listeners as there are: one look serves all. Where the provider tells that something changed it looks only then, so that a
  * machine on which nothing happens does nothing; elsewhere as often as the most impatient listener wants. It never looks more
- * often than that, however much changes.
+ * often than that, however much changes, but for what the provider says is to be told soon, if looking costs little.
  */
 export class ClassWatcher {
   readonly #binding: ClassBinding;
@@ -44,7 +44,9 @@ export class ClassWatcher {
   #snapshot: ReadonlyMap<string, Values> | undefined;
   #looking = false;
   #lookedAt = 0;
-  #changed = false;
+  /** Milliseconds that the last look took. */
+  #cost = 0;
+  #changed: 'no' | 'some time' | 'soon' = 'no';
   #cancelTimer: (() => void) | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -56,7 +58,7 @@ export class ClassWatcher {
 
   /** Resolves when everything that changes from now on will be told; rejects when the instances cannot be read. */
   join(listener: ChangeListener): Promise<void> {
-    this.#unwatch ??= this.#binding.watch?.(() => this.#onChange());
+    this.#unwatch ??= this.#binding.watch?.((soon) => this.#onChange(soon === true));
     return new Promise((resolve, reject) => {
       this.#joining.push({ listener, resolve, reject });
       // A look that has begun may have passed over what changes now: whoever comes during one waits for the next.
@@ -69,9 +71,11 @@ export class ClassWatcher {
     if (this.#listeners.size === 0 && !this.#looking) this.#rest();
   }
 
-  #onChange(): void {
-    this.#changed = true;
-    if (this.#cancelTimer === undefined && !this.#looking) this.#schedule();
+  #onChange(soon: boolean): void {
+    const sooner = soon && this.#changed !== 'soon';
+    if (sooner) this.#changed = 'soon';
+    else if (this.#changed === 'no') this.#changed = 'some time';
+    if (!this.#looking && (sooner || this.#cancelTimer === undefined)) this.#schedule();
   }
 
   /** Sets the timer for the next look, if there is to be one. */
@@ -80,11 +84,14 @@ export class ClassWatcher {
       this.#rest();
       return;
     }
-    if (this.#unwatch !== undefined && !this.#changed) return;
-    const within = Math.min(...[...this.#listeners].map((listener) => listener.within));
+    if (this.#unwatch !== undefined && this.#changed === 'no') return;
+    const asked = Math.min(...[...this.#listeners].map((listener) => listener.within));
+    const soon = this.#changed === 'soon';
+    const within = soon ? Math.min(asked, this.#cost * worthItsCost) : asked;
+    this.#cancelTimer?.();
     // Clocks are set: never wait longer than was asked for.
     const rest = Math.min(this.#lookedAt + within - this.#timers.now(), within);
-    this.#cancelTimer = this.#timers.after(Math.max(rest, coalescing), () => void this.#look());
+    this.#cancelTimer = this.#timers.after(Math.max(rest, soon ? soonCoalescing : coalescing), () => void this.#look());
   }
 
   /** Nobody listens: what was seen is forgotten, and nothing is left that could wake up. */
@@ -94,7 +101,7 @@ export class ClassWatcher {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.#snapshot = undefined;
-    this.#changed = false;
+    this.#changed = 'no';
   }
 
   /** One look for everybody who listens and everybody who waits to; if it fails, it fails for all of them. */
@@ -124,7 +131,8 @@ export class ClassWatcher {
 
   async #compare(): Promise<void> {
     // What changes while we look is found by the next look.
-    this.#changed = false;
+    this.#changed = 'no';
+    const began = this.#timers.now();
     const before = this.#snapshot;
     const snapshot = new Map<string, Values>();
     const changes: InstanceChange[] = [];
@@ -141,6 +149,7 @@ export class ClassWatcher {
     for (const [key, target] of before ?? []) if (!snapshot.has(key)) changes.push({ kind: 'deleted', target });
     this.#snapshot = snapshot;
     this.#lookedAt = this.#timers.now();
+    this.#cost = Math.max(0, this.#lookedAt - began);
     if (changes.length > 0) for (const listener of this.#listeners) listener.changed(changes);
   }
 
@@ -172,3 +181,6 @@ function isSame(a: CimValue, b: CimValue): boolean {
 
 /** Milliseconds: changes that come together are looked at together. */
 const coalescing = 100;
+const soonCoalescing = 20;
+/** Looks that nobody asked for may take this part of the time: one in so many. */
+const worthItsCost = 10;

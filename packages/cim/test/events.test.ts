@@ -14,30 +14,33 @@ import {
 } from '../src/index.ts';
 import { administrator, collect, job, stub, user } from './support.ts';
 
+type MachineOptions = Partial<EventOptions> & { readonly watch?: boolean; readonly onLook?: () => void };
+
 /** Jobs that change by hand; counts how often all of them are looked at. */
-function machine(options: Partial<EventOptions> & { readonly watch?: boolean } = {}) {
+function machine(options: MachineOptions = {}) {
   const jobs = new Map<string, JobSnapshot>();
-  const watchers = new Set<() => void>();
+  const watchers = new Set<(soon: boolean) => void>();
   const clock = new FakeClock();
   const audit: AuditEvent[] = [];
   const roles: Role[] = [];
   const counts = { looks: 0 };
+  const { watch = true, onLook, ...events } = options;
   let failure: Error | undefined;
   const provider = stub({
     async *listJobs() {
       counts.looks++;
+      onLook?.();
       if (failure !== undefined) throw failure;
       yield* jobs.values();
     },
     async *listUrlGroups() {},
   });
   const watching = {
-    watch(changed: () => void) {
+    watch(changed: (soon: boolean) => void) {
       watchers.add(changed);
       return () => void watchers.delete(changed);
     },
   };
-  const { watch = true, ...events } = options;
   const dispatcher = createDispatcher({
     providers: {
       jobs: Object.assign(Object.create(provider), watch ? watching : { watch: undefined }),
@@ -47,8 +50,8 @@ function machine(options: Partial<EventOptions> & { readonly watch?: boolean } =
     rolesOf: () => roles,
     events: { now: () => clock.now(), after: (delay, callback) => clock.after(delay, callback), ...events },
   });
-  const changed = () => {
-    for (const watcher of watchers) watcher();
+  const changed = (soon = false) => {
+    for (const watcher of watchers) watcher(soon);
   };
   return {
     clock,
@@ -58,9 +61,9 @@ function machine(options: Partial<EventOptions> & { readonly watch?: boolean } =
     watchers,
     dispatcher,
     cim: dispatcher.session(administrator),
-    set(id: string, changes: Partial<JobSnapshot> = {}) {
+    set(id: string, changes: Partial<JobSnapshot> = {}, soon = false) {
       jobs.set(id, { ...(jobs.get(id) ?? { ...job, jobId: id }), ...changes });
-      changed();
+      changed(soon);
     },
     remove(id: string) {
       jobs.delete(id);
@@ -163,6 +166,40 @@ describe('a subscription', () => {
     await events.close();
     expect(m.watchers.size).toBe(0);
     m.set('{7}', { transientErrorCount: 1 });
+    expect(m.clock.next).toBeUndefined();
+  });
+
+  it('does not wait for what is to be told soon, as long as looking costs little', async () => {
+    let slow = 0;
+    let looking = 0;
+    const now = () => m.clock.now() + looking;
+    const m: ReturnType<typeof machine> = machine({ now, onLook: () => (looking += slow) });
+    const events = await listen(m.cim, query('__InstanceOperationEvent', '', 10));
+    m.set('{A}');
+    await m.clock.advance(10_000);
+    expect(events.told()).toEqual(['Creation {A}']);
+    // How far it is may wait, that it is done not.
+    m.set('{A}', { bytesTransferred: 1n });
+    await m.clock.advance(1_000);
+    expect(events.told()).toEqual([]);
+    m.set('{A}', { state: 'transferred' }, true);
+    m.set('{A}', { bytesTransferred: 2n });
+    await m.clock.advance(19);
+    expect(events.told()).toEqual([]);
+    await m.clock.advance(1);
+    expect(events.told()).toEqual(['Modification {A}']);
+    // Each look takes 300 ms: nine times as long nobody looks.
+    slow = 300;
+    m.set('{A}', { state: 'error' }, true);
+    await m.clock.advance(100);
+    expect(events.told()).toEqual(['Modification {A}']);
+    m.set('{A}', { state: 'queued' }, true);
+    await m.clock.advance(2_919);
+    expect(events.told()).toEqual([]);
+    await m.clock.advance(1);
+    expect(events.told()).toEqual(['Modification {A}']);
+    expect(m.counts.looks).toBe(5);
+    await events.close();
     expect(m.clock.next).toBeUndefined();
   });
 

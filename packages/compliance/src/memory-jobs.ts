@@ -29,7 +29,7 @@ export class MemoryJobs implements JobProvider, JobExtensions {
   readonly #jobs = new Map<string, JobSnapshot>();
   readonly #details = new Map<string, JobFileDetails>();
   readonly #ended: EndedJob[] = [];
-  readonly #watchers = new Set<{ readonly changed: () => void }>();
+  readonly #watchers = new Set<{ readonly changed: (soon: boolean) => void }>();
   #next = 1;
 
   async *listJobs(): AsyncIterable<JobSnapshot> {
@@ -167,7 +167,7 @@ export class MemoryJobs implements JobProvider, JobExtensions {
     this.#change(this.#find(jobId), { state });
   }
 
-  watch(changed: () => void): () => void {
+  watch(changed: (soon: boolean) => void): () => void {
     const watcher = { changed };
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
@@ -183,7 +183,7 @@ export class MemoryJobs implements JobProvider, JobExtensions {
   }
 
   #tell(): void {
-    for (const { changed } of this.#watchers) changed();
+    for (const { changed } of this.#watchers) changed(false);
   }
 
   #find(jobId: string): JobSnapshot {

@@ -44,12 +44,12 @@ export interface JobProvider {
   removeClientCertificate(jobId: string, options?: CallOptions): Promise<SuccessCode>;
   setProxySettings(jobId: string, settings: ProxySettings, options?: CallOptions): Promise<SuccessCode>;
   /**
-   * Calls back whenever the list of jobs or a property of one may have changed; cheap, and often. Returns what ends it. Who
-   * cannot tell has it not, and is polled.
+   * Calls back whenever the list of jobs or a property of one may have changed; cheap, and often. `soon`: a job came, ended, or is in another state, which
+   * people wait for. Returns what ends it. Who cannot tell has it not, and is polled.
    */
-  watch?(changed: () => void): () => void;
+  watch?(changed: (soon: boolean) => void): () => void;
   /**
-   * The job each time that it has changed, at most about twice a second; ends when it is no longer listed. Fails, or ends
+   * The job each time that it has changed, at most about twice a second as long as it is in the same state; ends when it is no longer listed. Fails, or ends
    * early, where the machine does not tell: then look from time to time. What it tells may be late; `getJob` has the last word.
    */
   watchJob?(jobId: string, options?: CallOptions): Promise<AsyncIterable<JobSnapshot>>;

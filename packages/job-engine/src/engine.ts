@@ -53,12 +53,12 @@ class Engine implements JobEngine {
   /** createJob calls, one at a time: the limits count. */
   #creating: Promise<unknown> = Promise.resolve();
   #open = false;
-  readonly #watchers = new Set<{ readonly changed: () => void }>();
+  readonly #watchers = new Set<{ readonly changed: (soon: boolean) => void }>();
 
   constructor(options: JobEngineOptions) {
     this.#options = options;
-    this.#runner = new JobRunner(options, this.#jobs, () => {
-      for (const { changed } of this.#watchers) changed();
+    this.#runner = new JobRunner(options, this.#jobs, (soon) => {
+      for (const { changed } of this.#watchers) changed(soon);
     });
   }
 
@@ -114,7 +114,7 @@ class Engine implements JobEngine {
     return toFileDetails(current, fileAt(current, fileIndex), fileIndex, job.live);
   }
 
-  watch(changed: () => void): () => void {
+  watch(changed: (soon: boolean) => void): () => void {
     const watcher = { changed };
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);

@@ -21,11 +21,11 @@ export class JobRunner {
   readonly #scheduler: Scheduler;
   readonly #turns: JobTurns;
   readonly #ending: JobEnding;
-  /** Told whenever a job has changed, been added or ended. */
-  readonly #changed: () => void;
+  /** Told whenever a job has changed; `soon`: it was added, has ended or is in another state. */
+  readonly #changed: (soon: boolean) => void;
   #places = 0;
 
-  constructor(options: JobEngineOptions, jobs: Map<string, Job>, changed: () => void) {
+  constructor(options: JobEngineOptions, jobs: Map<string, Job>, changed: (soon: boolean) => void) {
     this.#options = options;
     this.#jobs = jobs;
     this.#changed = changed;
@@ -41,7 +41,7 @@ export class JobRunner {
       options,
       apply: (job, event, changes) => this.apply(job, event, changes),
       save: (job, changes) => this.save(job, changes),
-      changed,
+      moved: () => changed(false),
     });
     this.#ending = new JobEnding({
       options,
@@ -74,7 +74,7 @@ export class JobRunner {
   added(job: Job): void {
     job.place = ++this.#places;
     this.#scheduler.wake();
-    this.#changed();
+    this.#changed(true);
   }
 
   // --- in the job's turn to change -----------------------------------------------------------------------------------
@@ -117,10 +117,11 @@ export class JobRunner {
     const now = this.#options.clock.now();
     const next = { ...job.current, ...changes, modificationTime: toFiletime(now) };
     await this.#options.store.save(next);
+    const soon = next.state !== job.stored.state;
     job.stored = next;
     job.savedAt = now;
     this.#scheduler.wake();
-    this.#changed();
+    this.#changed(soon);
   }
 
   async checkDestination(file: StoredFile): Promise<void> {
@@ -139,7 +140,7 @@ export class JobRunner {
     job.ended = true;
     this.#jobs.delete(job.stored.jobId);
     this.#scheduler.wake();
-    this.#changed();
+    this.#changed(true);
   }
 
   // --- after a restart -----------------------------------------------------------------------------------------------

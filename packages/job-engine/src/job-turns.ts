@@ -15,7 +15,7 @@ export interface TurnSteps {
   apply(job: Job, event: JobEvent, changes?: Partial<StoredJob>): Promise<void>;
   save(job: Job, changes: Partial<StoredJob>): Promise<void>;
   /** Somebody may want to look at the job. */
-  changed(): void;
+  moved(): void;
 }
 
 /** The turns of jobs: their files, one after the other or small ones in sets, with what is to be said of them. */
@@ -157,7 +157,7 @@ export class JobTurns {
   #progressed(job: Job, turn: Turn): void {
     const now = this.#steps.options.clock.now();
     const moved = job.follow(turn, now);
-    if (moved) this.#steps.changed();
+    if (moved) this.#steps.moved();
     if (turn.cancelled) return;
     if (job.stored.state === 'connecting' && turn.transfer?.progress.phase !== 'connecting') {
       this.#connected(job, turn);
