@@ -89,7 +89,7 @@ export class Answers {
       return;
     }
     state.prepare(source);
-    this.#work.govern(head.elapsed ?? (now - stream.askedAt) / 2, now);
+    this.#work.govern(head.elapsed ?? (now - stream.askedAt) / 2, now, head.connected);
     if (stream.purpose !== 'first') return;
     stream.state = 'open';
     stream.natural = source.length;
@@ -124,7 +124,7 @@ export class Answers {
     stream.natural = verdict.end;
     stream.end = verdict.whole ? verdict.end : Math.min(stream.end, verdict.end);
     stream.state = 'open';
-    this.#work.govern(head.elapsed ?? (now - stream.askedAt) / 2, now);
+    this.#work.govern(head.elapsed ?? (now - stream.askedAt) / 2, now, head.connected);
     this.#state.regulate(stream, now);
     if (verdict.digest !== undefined && source.digest === undefined) {
       known.current = { ...source, digest: verdict.digest };

@@ -34,10 +34,10 @@ export class ConnectionGovernor {
   }
 
   /**
-   * The server answered after `latency` milliseconds; `left` bytes are to be fetched. `inOrder`: a digest follows what comes, so that one connection, where it is
-   * enough, saves keeping or reading again what others bring early.
+   * The server answered after `latency` milliseconds, and was connected after `connected`; `left` bytes are to be fetched. `inOrder`: a digest follows what
+   * comes, so that one connection, where it is enough, saves keeping or reading again what others bring early.
    */
-  begin(latency: number, left: number, now: number, { inOrder = false } = {}): void {
+  begin(latency: number, left: number, now: number, { inOrder = false, connected = latency } = {}): void {
     this.#nextSample = now + settling;
     if (this.#fixed !== undefined) return;
     this.#inOrder = false;
@@ -46,7 +46,8 @@ export class ConnectionGovernor {
       return;
     }
     const few = left < this.#largeFile ? 1 : quickConnections;
-    this.#inOrder = inOrder && latency < veryNear && few > 1;
+    // A server that was busy for a moment is not further away.
+    this.#inOrder = inOrder && Math.min(latency, connected) < veryNear && few > 1;
     if (this.#inOrder) this.#nextSample = now;
     else this.#target = few;
     this.#few = few;

@@ -12,6 +12,8 @@ export interface ResponseHead {
   readonly origin: string;
   /** Milliseconds from sending the request, on a connection that was there, to this; undefined where that is not known. */
   readonly elapsed?: number | undefined;
+  /** Milliseconds until the connection to the origin was there: a round trip, and nothing that the origin has to think about. */
+  readonly connected?: number | undefined;
 }
 
 export interface ContentRange {

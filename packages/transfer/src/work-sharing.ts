@@ -29,13 +29,13 @@ export class WorkSharing {
     this.#probe = probe;
   }
 
-  /** The first answer tells how far away the server is. */
-  govern(latency: number, now: number): void {
+  /** The first answer tells how far away the server is, and `connected`, how long its connection took to come about. */
+  govern(latency: number, now: number, connected = latency): void {
     const { known, done } = this.#state;
     if (this.#governed || known.current === undefined) return;
     this.#governed = true;
     this.#near = latency < near;
-    this.governor.begin(latency, known.current.length - done.total, now, { inOrder: known.wantsDigest });
+    this.governor.begin(latency, known.current.length - done.total, now, { inOrder: known.wantsDigest, connected });
   }
 
   /** The server has something else; the next first answer counts. */

@@ -4,7 +4,7 @@ import { ConnectionGovernor } from '../src/connection-governor.ts';
 const MiB = 1024 * 1024;
 
 /** Connections after some seconds in which each connection brings so many bytes a second. */
-function after(seconds: number, rate: number, how: { inOrder?: boolean }, latency = 1): number[] {
+function after(seconds: number, rate: number, how: { inOrder?: boolean; connected?: number }, latency = 1): number[] {
   const governor = new ConnectionGovernor({ fixed: undefined, largeFile: 32 * MiB });
   governor.begin(latency, 100_000 * MiB, 0, how);
   const first = governor.target(0);
@@ -27,6 +27,8 @@ describe('connections to a near server', () => {
   it('are as many as elsewhere for a digest when the server is not that near', () => {
     expect(after(0, 1, { inOrder: true }, 10)[0]).toBe(3);
     expect(after(0, 1, { inOrder: true }, 50)[0]).toBe(16);
+    // Its connection was there at once: it was only busy.
+    expect(after(0, 1, { inOrder: true, connected: 1 }, 10)[0]).toBe(1);
   });
 
   it('double for a digest while that pays, until they are a few, and no longer than it takes to see', () => {

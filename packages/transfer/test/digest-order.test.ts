@@ -14,16 +14,26 @@ describe('what a digest is fed with', () => {
       order.add({ position, bytes: new Uint8Array(length), pinned: length, release: () => released.push(name) });
     add('b', 30, 20);
     add('a', 0, 30);
-    expect(shape(order.advance(50, false))).toEqual([
+    // Until it is worth waking somebody.
+    expect(shape(order.advance(50, false, true))).toEqual([]);
+    add('c', 50, 1);
+    expect(shape(order.advance(51, false, true))).toEqual([
       ['memory', 30],
       ['memory', 20],
+      ['memory', 1],
     ]);
-    expect([order.reached, released]).toEqual([50, []]);
+    add('d', 51, 5);
+    expect(shape(order.advance(56, false, true))).toEqual([]);
+    expect(shape(order.advance(56, false))).toEqual([['memory', 5]]);
+    add('e', 56, 5);
+    expect(shape(order.advance(61, true, true))).toEqual([['memory', 5]]);
+    expect([order.reached, released]).toEqual([61, []]);
   });
 
   it('is read from the file where nothing was kept, but not in crumbs', () => {
     const order = new DigestOrder(100);
     order.add({ position: 2000, bytes: new Uint8Array(10), pinned: 10, release: () => {} });
+    expect(shape(order.advance(50, false, true))).toEqual([]);
     expect(shape(order.advance(1000, false))).toEqual([]);
     expect(shape(order.advance(2010, false))).toEqual([
       ['file', 0, 2000],

@@ -3,12 +3,13 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '@carmine/testkit';
-import { checkHeaders, type ProxyChoice, proxiesFor, retryAfter } from '@carmine/transfer';
+import { checkHeaders, type ProxyChoice, proxiesFor, type ResponseHead, retryAfter } from '@carmine/transfer';
 import {
   createHttpReceiverFactory,
   credentialAuthenticators,
   type DownloadOptions,
   download,
+  type HttpReceiverOptions,
 } from '@carmine/transfer/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authority, expired, other, server } from './support/certificates.ts';
@@ -96,6 +97,22 @@ describe('through a proxy', () => {
     await fetchFrom(secure, { proxy: choice });
     expect(same()).toBe(true);
     expect(proxy.asked[1]).toBe(`CONNECT ${new URL(secure.url).host}`);
+  });
+
+  it('how far away the origin is is not told by a connection to the proxy', async () => {
+    const proxy = await startProxy();
+    const connected = async (url: string, options: HttpReceiverOptions) => {
+      const receiver = createHttpReceiverFactory({ ...options, trust: [authority] })(url);
+      const head = await new Promise<ResponseHead>((onHead, onError) => {
+        receiver.request({ method: 'GET' }, { onHead, onData: (_, done) => done?.(), onEnd: () => undefined, onError });
+      });
+      receiver.close();
+      return head.connected;
+    };
+    for (const origin of [await start(), await start(tls)]) {
+      expect(await connected(origin.url, {})).toBeGreaterThan(0);
+      expect(await connected(origin.url, { proxy: { usage: 'list', list: proxy.address } })).toBeUndefined();
+    }
   });
 
   it.each(

@@ -13,6 +13,9 @@ export class DigestThread {
   readonly #result: Promise<string>;
   /** What the thread still has, in order. */
   #lent: (() => void)[] = [];
+  /** Lists of steps that it has not done yet. */
+  #posted = 0;
+  #waits = false;
   #stopped = false;
   #over = false;
 
@@ -29,7 +32,7 @@ export class DigestThread {
     this.#result = new Promise((resolve, reject) => {
       this.#worker.on('message', (message: Message) => {
         if ('sha256' in message) resolve(message.sha256);
-        else this.#giveBack(message.done);
+        else this.#done(message.done);
       });
       this.#worker.once('error', reject);
       this.#worker.once('exit', () => {
@@ -45,8 +48,16 @@ export class DigestThread {
     return buffer instanceof SharedArrayBuffer;
   }
 
+  /** It had nothing to do lately. Waking it costs who does so as much as some of the work, and what arrives in bursts is not held up if it begins later. */
+  get waits(): boolean {
+    if (this.#posted === 0) this.#waits = true;
+    else if (this.#posted > 1) this.#waits = false;
+    return this.#waits;
+  }
+
   post(steps: readonly DigestStep[]): void {
     if (steps.length === 0) return;
+    this.#posted++;
     for (const step of steps) {
       if (step.from !== 'memory') continue;
       if (this.#over) step.release();
@@ -64,6 +75,11 @@ export class DigestThread {
     this.#stopped = true;
     await this.#worker.terminate();
     await this.#exited;
+  }
+
+  #done(lent: number): void {
+    this.#posted--;
+    this.#giveBack(lent);
   }
 
   #giveBack(count: number): void {
@@ -99,8 +115,10 @@ parentPort.on('message', (steps) => {
       done++;
     }
   }
-  if (done > 0) parentPort.postMessage({ done });
-  if (steps.length > 0) return;
+  if (steps.length > 0) {
+    parentPort.postMessage({ done });
+    return;
+  }
   parentPort.postMessage({ sha256: hash.digest('hex') });
   parentPort.close();
 });

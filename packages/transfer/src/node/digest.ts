@@ -26,7 +26,10 @@ export function startDigest(file: DiskFile, length?: number): RunningDigest {
       return true;
     },
     follows: (position) => thread !== undefined && position - order.reached < followedBytes,
-    advance: (end) => onThread(end)?.post(order.advance(end, false)),
+    advance(end) {
+      const there = onThread(end);
+      there?.post(order.advance(end, false, there.waits));
+    },
     finish(length) {
       const there = onThread(length);
       there?.post(order.advance(length, true));

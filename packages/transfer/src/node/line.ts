@@ -27,6 +27,8 @@ export class Line {
   /** Stands for the socket that may read, also before it is there. */
   #reading: symbol | undefined;
   #connected = false;
+  #attemptedAt = 0;
+  #reachedAfter: number | undefined;
   #error: unknown;
   #impatience: NodeJS.Timeout | undefined;
   readonly #deadline: NodeJS.Timeout;
@@ -49,6 +51,11 @@ export class Line {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** Milliseconds that its socket took to be connected, to whatever is at its other end. */
+  get reachedAfter(): number | undefined {
+    return this.#reachedAfter;
   }
 
   get destroyed(): boolean {
@@ -135,7 +142,7 @@ export class Line {
     this.#socket = socket;
     // From here on the other side is waited for, not a resolver of names.
     socket.on('connectionAttempt', () => this.#connectSoon(socket, attempt));
-    socket.once('connect', () => this.#socket === socket && clearTimeout(this.#impatience));
+    socket.once('connect', () => this.#reached(socket));
     socket.once(sockets.ready, () => {
       if (this.#socket !== socket) return;
       const refused = sockets.refused(socket);
@@ -166,6 +173,7 @@ export class Line {
    * really far away has more time now and then.
    */
   #connectSoon(socket: Socket, attempt: number): void {
+    this.#attemptedAt = performance.now();
     clearTimeout(this.#impatience);
     this.#impatience = setTimeout(
       () => {
@@ -175,6 +183,12 @@ export class Line {
       },
       attempt % 4 === 3 ? farConnect : quickConnect,
     );
+  }
+
+  #reached(socket: Socket): void {
+    if (this.#socket !== socket) return;
+    clearTimeout(this.#impatience);
+    if (this.#peer.sockets.tunnel === undefined) this.#reachedAfter = performance.now() - this.#attemptedAt;
   }
 
   /** It did not come about. What a proxy says itself is an answer; within its tunnel it is not at fault. */

@@ -240,8 +240,9 @@ export class RawConnection implements Connection, LineReader {
     if (next.left > 0) buffer.align(request.position, start);
     this.#startTimer(this.#times.body);
     const elapsed = performance.now() - this.#sentAt;
+    const connected = proxyLogon === undefined ? this.#line?.reachedAfter : undefined;
     attempt.head(
-      { status, headers: joinedFields(head), origin, elapsed },
+      { status, headers: joinedFields(head), origin, elapsed, connected },
       fieldValues(head, status === 407 ? 'proxy-authenticate' : 'www-authenticate'),
     );
     if (this.#exchange === exchange) this.#onBody(exchange, next, buffer);
