@@ -1,8 +1,8 @@
 /**
- * `kept`: it is read again soon; absent is the same. `past`: nobody will read it soon, so it need not stay in memory where that can be had. `soonest`: nobody
- * reads it and nobody syncs it, whichever way is quicker.
+ * `kept`: it is read again soon; absent is the same. `past`: nobody will read it soon, so it need not stay in memory where that can be had. `inOrder`: so too, and
+ * it is waited for that writes before it are done. `soonest`: nobody reads it and nobody syncs it, whichever way is quicker.
  */
-export type WriteWay = 'kept' | 'past' | 'soonest';
+export type WriteWay = 'kept' | 'past' | 'inOrder' | 'soonest';
 
 /** One open file. Every method rejects with what the operating system threw. */
 export interface DiskFile {

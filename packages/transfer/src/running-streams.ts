@@ -82,7 +82,10 @@ export class RunningStreams {
     const around = this.#around;
     const writer = new SegmentWriter(around.file, start, {
       gather: this.#gather(),
-      past: (position) => !around.wantsDigest() || around.digestNow()?.follows(position) === true,
+      way: (position) => {
+        if (!around.wantsDigest()) return 'past';
+        return around.digestNow()?.follows(position) === true ? 'inOrder' : 'kept';
+      },
       keep: (...written) => around.digestNow()?.offer(...written) ?? false,
       onWritten: (bytes) => {
         around.written(stream, bytes);

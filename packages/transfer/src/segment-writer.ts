@@ -1,10 +1,10 @@
-import type { DiskFile } from './disk.ts';
+import type { DiskFile, WriteWay } from './disk.ts';
 
 export interface SegmentWriterOptions {
   /** Bytes that are worth a write of their own. */
   readonly gather: number;
-  /** What is written from `position` on is not read again soon. */
-  readonly past: (position: number) => boolean;
+  /** How what is to be written from `position` on gets there. */
+  readonly way: (position: number) => WriteWay;
   /** This was written; true: who said so calls `release` when he needs it no more. `pinned`: bytes of memory that wait for that. */
   readonly keep?: ((position: number, bytes: Uint8Array, release: () => void, pinned: number) => boolean) | undefined;
   /** In order, whatever order the writes end in. */
@@ -119,7 +119,7 @@ export class SegmentWriter {
     const vector = chunks.map((chunk) => chunk.bytes);
     const write: Write = { bytes, done: false, ended: Promise.resolve() };
     this.#writing.push(write);
-    write.ended = this.#file.write(vector, position, this.#options.past(position) ? 'past' : 'kept').then(
+    write.ended = this.#file.write(vector, position, this.#options.way(position)).then(
       () => {
         write.done = true;
         let at = position;

@@ -1,5 +1,8 @@
 import { SeededRandom } from '@carmine/testkit';
+import type { Disk, DiskDirectory, DiskFile } from '@carmine/transfer';
 import { describe, expect, it } from 'vitest';
+import type { WriteWay } from '../src/disk.ts';
+import { unsyncedDisk } from '../src/unsynced-disk.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 import { Simulation } from './support/simulation.ts';
 
@@ -21,6 +24,31 @@ async function recovered(world: Simulation, disk: SimulatedDisk, durable: boolea
   expect(Buffer.from(disk.read('file') as Uint8Array).equals(world.origin.version.content), where).toBe(true);
   expect(disk.names, where).toEqual(['file']);
 }
+
+describe('a disk that syncs nothing', () => {
+  it('writes whichever way is quicker, but for what is read again or waited for in order', async () => {
+    const asked: (readonly [number, WriteWay | undefined])[] = [];
+    const file = {
+      write: async (_chunks: readonly Uint8Array[], position: number, way?: WriteWay) =>
+        void asked.push([position, way]),
+      datasync: () => Promise.reject(new Error('nobody asked for that')),
+      sync: () => Promise.reject(new Error('nobody asked for that')),
+    };
+    const directory = { create: async () => file as unknown as DiskFile };
+    const disk: Disk = { openDirectory: async () => directory as unknown as DiskDirectory };
+    const unsynced = await (await unsyncedDisk(disk).openDirectory('/', undefined)).create('file');
+    for (const [position, way] of (['past', 'inOrder', 'kept', undefined] as const).entries())
+      await unsynced.write([new Uint8Array(1)], position, way);
+    await unsynced.datasync();
+    await unsynced.sync();
+    expect(asked).toEqual([
+      [0, 'soonest'],
+      [1, 'inOrder'],
+      [2, 'kept'],
+      [3, undefined],
+    ]);
+  });
+});
 
 describe('a transfer that syncs nothing', () => {
   it('begins anew when the power was lost, at whatever operation, and what came by then is not believed', async () => {

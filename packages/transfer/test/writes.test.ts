@@ -54,7 +54,7 @@ describe('what goes past the page cache', () => {
     expect(shape(chunks, position)).toEqual(expected);
   });
 
-  it.each(['past', 'soonest', 'kept'] as const)('is the same bytes in the file (%s)', async (way) => {
+  it.each(['past', 'inOrder', 'soonest', 'kept'] as const)('is the same bytes in the file (%s)', async (way) => {
     const folder = mkdtempSync(join(tmpdir(), 'carmine-writes-'));
     const directory = await nodeDisk.openDirectory(folder, undefined);
     const file = await directory.create('file');
@@ -297,7 +297,7 @@ describe('a writer of one segment', () => {
     } as unknown as DiskFile;
     const writer = new SegmentWriter(file, position, {
       gather: 10_000,
-      past: () => true,
+      way: () => 'past',
       onWritten: (bytes) => written.push(bytes),
       onError: (thrown) => errors.push(thrown),
     });
@@ -406,7 +406,7 @@ describe('what is kept of what was written', () => {
     const released: number[] = [];
     const writer = new SegmentWriter({ write: async () => undefined } as unknown as DiskFile, 0, {
       gather: block,
-      past: () => true,
+      way: () => 'past',
       keep: (position, bytes, _release, pinned) => {
         told.push([position, bytes.length, pinned]);
         return false;

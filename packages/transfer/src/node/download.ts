@@ -49,7 +49,13 @@ export function download(url: string, path: string, options: DownloadOptions = {
 }
 
 async function runDownload(url: string, path: string, options: DownloadOptions): Promise<TransferResult> {
-  return downloadOver(createHttpReceiverFactory(options), url, path, options);
+  return downloadOver(createHttpReceiverFactory(options, waitingBytes(url, options)), url, path, options);
+}
+
+/** More where two take what comes, the disk and a digest, or the disk's two ways: neither need wait for the other. TLS has memory of its own already. */
+function waitingBytes(url: string, { durable, expectedSha256, computeSha256 }: DownloadOptions): number | undefined {
+  const two = durable === false || expectedSha256 !== undefined || computeSha256 === true;
+  return two && /^http:/i.test(url) ? 16 * 1024 * 1024 : undefined;
 }
 
 /** The same over connections that somebody else opens. */

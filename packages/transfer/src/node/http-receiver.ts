@@ -16,13 +16,17 @@ import { UndiciConnection } from './undici-connection.ts';
 /**
  * Receivers with one HTTP/1.1 connection each, so that what belongs to a connection stays on it. Requests go the fast way
  * until an answer is nothing for it; from then on undici does the rest of that file, or what there is to do with that origin until it knows who we are.
+ * `waitingBytes`: so much may wait to be written before connections wait.
  */
-export function createHttpReceiverFactory(options: HttpReceiverOptions = {}): HttpReceiverFactory {
+export function createHttpReceiverFactory(
+  options: HttpReceiverOptions = {},
+  waitingBytes = 8 * 1024 * 1024,
+): HttpReceiverFactory {
   const shared: Shared = {
     options,
     headers: checkHeaders(options.headers ?? []),
     secureContexts: createSecureContexts(options),
-    pool: new BufferPool(maximumWaiting),
+    pool: new BufferPool(waitingBytes),
     general: new Set(),
     stubborn: new Set(),
     unreachable: new Set(),
@@ -206,6 +210,3 @@ class HttpReceiver implements Receiver, ExchangeConnections {
     return origin === this.#url.origin ? this.#shared.headers : {};
   }
 }
-
-/** Octets that were received and wait to be written. */
-const maximumWaiting = 8 * 1024 * 1024;

@@ -154,7 +154,7 @@ class NodeFile implements DiskFile {
   async write(chunks: readonly Uint8Array[], position: number, way: WriteWay = 'kept'): Promise<void> {
     const whole = way === 'kept' || this.#directRefused;
     const plan = whole ? [{ chunks, position, direct: false }] : planWrites(chunks, position);
-    const passes = plan.some((part) => part.direct) && (way === 'past' || this.#takeRing() !== undefined);
+    const passes = plan.some((part) => part.direct) && (way !== 'soonest' || this.#takeRing() !== undefined);
     const direct = passes ? await this.#openDirect() : undefined;
     for (const part of plan) {
       const end = part.chunks.reduce((sum, chunk) => sum + chunk.length, part.position);
@@ -247,6 +247,7 @@ class NodeFile implements DiskFile {
 const lanesOf: Readonly<Record<WriteWay, readonly Lane[]>> = {
   kept: ['cached'],
   past: ['direct'],
+  inOrder: ['direct'],
   soonest: ['direct', 'cached'],
 };
 
