@@ -14,7 +14,7 @@ export interface TurnSteps {
   readonly options: JobEngineOptions;
   apply(job: Job, event: JobEvent, changes?: Partial<StoredJob>): Promise<void>;
   save(job: Job, changes: Partial<StoredJob>): Promise<void>;
-  /** Somebody may want to look at the job. */
+  /** More of a file is there: somebody may want to look at the job. */
   moved(): void;
 }
 

@@ -55,14 +55,14 @@ export class DigestOrder {
   }
 
   /**
-   * The first `end` bytes are in the file and stay as they are; `last`: there are no more. Small parts of the file wait for more of it. `asleep`: whoever computes
-   * the digest would have to be woken; what is in memory waits until it is half of what may be kept.
+   * The first `end` bytes are in the file and stay as they are; `last`: there are no more. Small parts of the file wait for more of it. `patient`: whoever computes
+   * the digest has time; what is in memory waits until it is half of what may be kept.
    */
-  advance(end: number, last: boolean, asleep = false): readonly DigestStep[] {
+  advance(end: number, last: boolean, patient = false): readonly DigestStep[] {
     const steps: DigestStep[] = [];
     this.#drop(({ position }) => position < this.#reached);
     const little = this.#pieces.length > 0 && this.#kept <= this.#limit / 2 && end - this.#reached < this.#limit;
-    if (asleep && !last && little) return steps;
+    if (patient && !last && little) return steps;
     while (this.#reached < end) {
       const first = this.#pieces[0];
       const inMemory = first !== undefined && endOf(first) <= end;

@@ -37,6 +37,30 @@ describe('a running digest', () => {
     await digest.stop();
   });
 
+  it('is not woken for little, and for all of it then', async () => {
+    const MiB = 1024 * 1024;
+    const memory = new Uint8Array(allocatePages(content.length) as SharedArrayBuffer);
+    memory.set(content);
+    const digest = startDigest(file, content.length);
+    let released = 0;
+    const offer = (start: number, end: number) => {
+      expect(digest.offer(start, memory.subarray(start, end), () => released++, end - start)).toBe(true);
+      digest.advance(end);
+    };
+    /** What is 16 MiB ahead of what its thread was given is followed no more. */
+    const given = (bytes: number) => digest.follows(16 * MiB + bytes - 1) && !digest.follows(16 * MiB + bytes);
+    offer(0, 2 * MiB);
+    expect(given(0)).toBe(true);
+    offer(2 * MiB, 3 * MiB);
+    expect(given(3 * MiB)).toBe(true);
+    offer(3 * MiB, 4 * MiB);
+    expect(given(3 * MiB)).toBe(true);
+    offer(4 * MiB, content.length);
+    expect(await digest.finish(content.length)).toBe(sha256(content.length));
+    expect(released).toBe(4);
+    await digest.stop();
+  });
+
   it.each([0, 1, 100_000, content.length])('needs no announcement (%i bytes)', async (length) => {
     await file.write([content.subarray(0, length)], 0);
     const digest = startDigest(file);

@@ -15,7 +15,8 @@ export class DigestThread {
   #lent: (() => void)[] = [];
   /** Lists of steps that it has not done yet. */
   #posted = 0;
-  #waits = false;
+  /** It is done with all that it gets before there is more. */
+  #ahead = false;
   #stopped = false;
   #over = false;
 
@@ -48,11 +49,11 @@ export class DigestThread {
     return buffer instanceof SharedArrayBuffer;
   }
 
-  /** It had nothing to do lately. Waking it costs who does so as much as some of the work, and what arrives in bursts is not held up if it begins later. */
-  get waits(): boolean {
-    if (this.#posted === 0) this.#waits = true;
-    else if (this.#posted > 1) this.#waits = false;
-    return this.#waits;
+  /** To be asked before each `post`: it had nothing to do lately. Waking it costs who does so as much as some of the work, and what arrives in bursts is not held up if it begins later. */
+  hasTime(): boolean {
+    if (this.#posted === 0) this.#ahead = true;
+    else if (this.#posted > 1) this.#ahead = false;
+    return this.#ahead;
   }
 
   post(steps: readonly DigestStep[]): void {

@@ -28,7 +28,7 @@ export function startDigest(file: DiskFile, length?: number): RunningDigest {
     follows: (position) => thread !== undefined && position - order.reached < followedBytes,
     advance(end) {
       const there = onThread(end);
-      there?.post(order.advance(end, false, there.waits));
+      there?.post(order.advance(end, false, there.hasTime()));
     },
     finish(length) {
       const there = onThread(length);

@@ -42,7 +42,7 @@ function loadCalls() {
       mmap: { return: 'i64', arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'] },
       munmap: { return: 'i32', arguments: ['u64', 'u64'] },
     }).functions;
-    // The queue of writes knows how much of a file such pages may keep together.
+    // Of larger pages more may lie together in memory than the queue of writes keeps apart.
     if (getpagesize() !== blockBytes) return undefined;
     const pointer = (bytes: Uint8Array) => ffi.getRawPointer(bytes);
     const view = (address: bigint, bytes: number) => ffi.toArrayBuffer(address, bytes, false);

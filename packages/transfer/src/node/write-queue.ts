@@ -9,7 +9,7 @@ export type Lane = 'direct' | 'cached';
 export class WriteQueue {
   readonly #waiting: Entry[] = [];
   readonly #running = new Map<Entry, Lane>();
-  /** Which lane what has a choice took last, by where that ended: what goes on from there need not wait for it in the same one. */
+  /** Which lane what had a choice took, by where that ended, the latest of them: what goes on from there need not wait for it in the same one. */
   readonly #taken = new Map<number, Lane>();
   readonly #together: () => boolean;
 
@@ -46,11 +46,20 @@ export class WriteQueue {
   #run(entry: Entry, lane: Lane): void {
     this.#running.set(entry, lane);
     this.#taken.delete(entry.start);
-    if (entry.lanes.length > 1) this.#taken.set(entry.end, lane);
+    if (entry.lanes.length > 1) this.#remember(entry.end, lane);
     void entry.run(lane).finally(() => {
       this.#running.delete(entry);
       this.#pump();
     });
+  }
+
+  /** Most parts of a file are gone on from soon, and where one ends for good nobody comes by. */
+  #remember(end: number, lane: Lane): void {
+    this.#taken.set(end, lane);
+    for (const oldest of this.#taken.keys()) {
+      if (this.#taken.size <= remembered) return;
+      this.#taken.delete(oldest);
+    }
   }
 
   #laneFor(entry: Entry): Lane | undefined {
@@ -81,5 +90,7 @@ function meet(one: Entry, other: Entry, part = 1): boolean {
 
 /** What Linux keeps together in memory is no larger, with pages of 4 KiB, and begins in the file at a multiple of that. */
 const keptTogether = 2 * 1024 * 1024;
+/** As many as there may be connections. */
+const remembered = 32;
 /** In a lane. Of the four threads that Node has for files one is left, for syncing, or for hearing from the ring. */
 const maximumAtOnce = 3;
