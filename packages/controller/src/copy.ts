@@ -10,6 +10,8 @@ import {
 } from '@carmine/core';
 import { CarmineError, errorFromHresult, formatHresult, isCarmineError } from '@carmine/errors';
 import { Cleanup } from './cleanup.ts';
+import { clientUrl } from './client-url.ts';
+import { isAnswer, mismatch, withLeftovers } from './copy-failures.ts';
 import type { CopyOptions, CopyPhase, CopyProgress, CopyResult } from './copy-types.ts';
 import { JobWatch } from './job-watch.ts';
 
@@ -415,22 +417,10 @@ function phaseOf(job: JobSnapshot): CopyPhase {
   return job.bytesTransferred === job.bytesTotal ? 'verifying' : 'transferring';
 }
 
-/** The URL that the client fetches: a wildcard in the prefix becomes the host that the source is known by. */
-export function clientUrl(prefix: UrlPrefix, host: string, suffix: string): string {
-  const authority = prefix.host === '+' || prefix.host === '*' ? host : prefix.host;
-  const bracketed = authority.includes(':') && !authority.startsWith('[') ? `[${authority}]` : authority;
-  return `${prefix.scheme}://${bracketed}:${prefix.port}${prefix.path}${suffix}`;
-}
-
 /** `user@REALM` as machines look it up: Win32_UserAccount keeps domain and name apart. */
 function accountName(user: string): string {
   const [, name, realm] = /^([^\\@]+)@([^\\@]+)$/.exec(user) ?? [];
   return realm === undefined ? user : `${realm}\\${name}`;
-}
-
-/** True for failures that the other side answered with: it did not do what it was asked. */
-function isAnswer(error: unknown): boolean {
-  return isCarmineError(error) && ['fatal', 'refused', 'unsupported'].includes(error.kind);
 }
 
 function firstOpenFile(job: JobSnapshot): number {
@@ -438,24 +428,6 @@ function firstOpenFile(job: JobSnapshot): number {
     0,
     job.files.findIndex((file) => !file.completed),
   );
-}
-
-function mismatch(actual: string, expected: string): CarmineError {
-  return new CarmineError('controller/integrity', {
-    context: { reason: `SHA-256 is ${actual}, expected ${expected}` },
-  });
-}
-
-function withLeftovers(thrown: unknown, leftovers: readonly string[]): unknown {
-  if (leftovers.length === 0) return thrown;
-  const error = CarmineError.from(thrown);
-  const message = `${error.message}; left behind: ${leftovers.join(', ')}`;
-  return new CarmineError(error.code, {
-    message,
-    context: { ...error.context, leftovers },
-    cause: thrown,
-    ...(error.hresult === undefined ? {} : { hresult: error.hresult }),
-  });
 }
 
 function hex(bytes: Uint8Array): string {

@@ -1,4 +1,5 @@
-export { clientUrl, copyFile } from './copy.ts';
+export { clientUrl } from './client-url.ts';
+export { copyFile } from './copy.ts';
 export type {
   CopyDestination,
   CopyEnvironment,
